@@ -1,0 +1,1 @@
+"""The library behind the workflow, by stage; importing it costs nothing."""

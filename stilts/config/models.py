@@ -1,0 +1,203 @@
+"""The configuration as typed models: every key has a default (the embedded mini world) and a sentence.
+
+`config.yaml`, `config.schema.json` and `docs/configuration.md` are generated from here (`make config`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from stilts.config.world import World
+from stilts.tasks.spec import Strict
+
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Positive = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=0)]
+CONTROLS = ("random-init", "blind")
+
+
+class Training(Strict):
+    """Settings of one training phase; the same keys for intermediate and target training."""
+
+    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of AdamW.")
+    epochs: float = Field(1, gt=0, description="Passes over the training examples.")
+    batch_size: Positive = Field(32, description="Examples in one optimizer step.")
+    max_length: Positive = Field(128, description="Longest sequence in sub-words, special tokens included.")
+    doc_stride: Positive = Field(64, description="Question answering: overlap of neighbouring windows over a long context.")
+    warmup_ratio: Fraction = Field(0.1, description="Share of the steps with linearly rising learning rate; then it falls linearly to 0.")
+    weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (not on biases and layer norms).")
+    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
+    adam_beta1: Fraction = Field(0.9, description="AdamW: decay of the first moment.")
+    adam_beta2: Fraction = Field(0.999, description="AdamW: decay of the second moment.")
+    adam_epsilon: float = Field(1e-8, gt=0, description="AdamW: term that keeps the denominator from 0.")
+    dropout: Fraction = Field(0.0, description="Dropout of the hidden states, the attention weights and the head.")
+    pooling: Literal["first", "mean"] = Field("first", description="What the sentence heads read: the `<s>` state, or the mean state.")
+    frozen_layers: Count = Field(0, description="Layers kept as they are, counted from the input; 1 is the embeddings. 0 trains everything.")
+    max_train_examples: Count = Field(0, description="Cap on the training examples, drawn by seed; 0 is no cap.")
+    eval_every: Count = Field(0, description="Steps between evaluations on source-language dev data; 0 keeps the last model.")
+    eval_examples: Positive = Field(500, description="Dev examples used for checkpoint selection.")
+    patience: Positive = Field(30, description="Evaluations without improvement after which training stops.")
+
+
+class Pretraining(Strict):
+    """Masked-LM pretraining of a backbone by the workflow itself (stand-ins only)."""
+
+    corpus: Name = Field("mlm_text", description="Task of kind masked_lm whose text is read.")
+    layers: Positive = Field(4, description="Transformer layers.")
+    hidden_size: Positive = Field(128, description="Width of the hidden states.")
+    heads: Positive = Field(4, description="Attention heads.")
+    ffn_size: Positive = Field(256, description="Width of the feed-forward layer.")
+    max_positions: Positive = Field(128, description="Longest sequence the position table holds.")
+    vocabulary: Positive = Field(2000, description="Size of the sentencepiece vocabulary, special tokens included.")
+    character_coverage: Fraction = Field(1.0, description="Share of the characters that sentencepiece must cover.")
+    tokenizer_lines: Count = Field(60000, description="Lines of text that sentencepiece learns from; 0 takes all.")
+    language_alpha: Fraction = Field(1.0, description="Exponent on language shares when sampling text (XLM-R: 0.3); 1 keeps the text as it is.")
+    steps: Positive = Field(2500, description="Optimizer steps.")
+    batch_tokens: Positive = Field(2048, description="Real tokens in one step.")
+    mask_probability: Fraction = Field(0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept).")
+    training: Training = Field(
+        default_factory=lambda: Training(learning_rate=3e-3, adam_beta2=0.98, weight_decay=0.01, warmup_ratio=0.05),
+        description="Optimizer settings; batch size and epochs do not apply.",
+    )
+
+
+class Backbone(Strict):
+    """The encoder everything starts from."""
+
+    source: Literal["pretrain", "hub", "local"] = Field("hub", description="`pretrain`: made by the workflow; `hub`: a repository; `local`: a folder.")
+    id: str = Field("", description="Hub repository id (source: hub).")
+    revision: str | None = Field(None, description="Pinned commit; null: resolved at the first fetch and locked.")
+    path: str = Field("", description="Folder in Hugging Face layout (source: local).")
+    layers: Positive | None = Field(None, description="Number of layers, if known; lets the plan name depths before the weights are there.")
+    pretraining: Pretraining | None = Field(None, description="How to pretrain (source: pretrain).")
+
+    @model_validator(mode="after")
+    def _complete(self) -> Backbone:
+        need = {"pretrain": ("pretraining", self.pretraining), "hub": ("id", self.id), "local": ("path", self.path)}
+        key, value = need[self.source]
+        if not value:
+            raise ValueError(f"`source: {self.source}` needs `{key}`")
+        return self
+
+
+class Recipe(Strict):
+    """How a backbone becomes an intermediate model."""
+
+    tasks: list[Name] = Field(default_factory=list, description="Intermediate tasks; none: the backbone as it is.")
+    sampling: Literal["proportional", "temperature"] = Field("proportional", description="Several tasks: how the task of a step is drawn.")
+    temperature: float = Field(1.0, gt=0, description="Temperature sampling: probability ~ examples ** (1 / temperature).")
+    examples_cap: Positive = Field(131072, description="Several tasks: examples counted per task at most when drawing.")
+
+
+class Phase(Strict):
+    """Training settings of a phase: defaults, and what single tasks change of them."""
+
+    defaults: Training = Field(default_factory=Training, description="Settings for every task of the phase.")
+    tasks: dict[Name, dict[str, float | int | str]] = Field(
+        default_factory=dict, description="Task -> the settings it changes (checked like the defaults)."
+    )
+
+    @field_validator("tasks")
+    @classmethod
+    def _known_keys(cls, value: dict) -> dict:
+        for task, settings in value.items():
+            try:
+                Training.model_validate(settings)
+            except ValueError as error:
+                raise ValueError(f"{task}: {error}") from None
+        return value
+
+    def of(self, task: str) -> Training:
+        """Return the settings of one task."""
+        return self.defaults.model_copy(update=self.tasks.get(task, {}))
+
+
+class Grid(Strict):
+    """Which arms of the study run: every backbone x recipe x target x seed."""
+
+    backbones: list[Name] = Field(default_factory=lambda: ["mini"], description="Names under `backbones`.")
+    recipes: list[Name] = Field(
+        default_factory=lambda: ["none", "mnli", "squad1", "hellaswag", "multi"], description="Names under `recipes`; `none` is the baseline."
+    )
+    targets: list[Name] = Field(
+        default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"], description="Target tasks."
+    )
+    seeds: list[Count] = Field(default_factory=lambda: [1, 2], description="Repetitions; one seed fixes data order and head initialisation in every arm.")
+    controls: list[Literal["random-init", "blind"]] = Field(
+        default_factory=lambda: list(CONTROLS), description="Blind or untrained arms that a score must beat to count."
+    )
+    control_seeds: list[Count] = Field(default_factory=lambda: [1], description="Seeds of the control arms.")
+
+    @field_validator("backbones", "recipes", "targets", "seeds", "controls", "control_seeds")
+    @classmethod
+    def _unique(cls, value: list) -> list:
+        double = sorted({str(v) for v in value if value.count(v) > 1})
+        if double:
+            raise ValueError(f"named twice: {', '.join(double)}")
+        return value
+
+
+class Budget(Strict):
+    """Budget points: what inference may cost; every combination is one point."""
+
+    depths: list[Positive | Literal["full"]] = Field(
+        default_factory=lambda: ["full"], description="Layers kept (top layers are dropped before target training); `full` keeps all."
+    )
+    max_lengths: list[Positive | Literal["full"]] = Field(
+        default_factory=lambda: ["full"], description="Longest sequence at prediction; `full` is the length of training."
+    )
+    precisions: list[Literal["fp32"]] = Field(default_factory=lambda: ["fp32"], description="Number format at prediction.")
+
+
+class Retrieval(Strict):
+    """How sentence embeddings are read and compared."""
+
+    layers: list[Count] | Literal["all"] = Field("all", description="Hidden states pooled in one pass (0 is the embedding layer); `all` sweeps them.")
+    layer: Count = Field(2, description="Hidden state of the headline score, fixed beforehand (XLM-R Large: 14 of 24).")
+    pooling: Literal["mean", "first"] = Field("mean", description="Pooling over the sub-words, `<s>` and `</s>` included, as XTREME does.")
+    max_length: Positive = Field(128, description="Longest sentence in sub-words.")
+
+
+class Runtime(Strict):
+    """Settings that cannot change a result: speed and comfort."""
+
+    tokens_per_batch: Positive = Field(8192, description="Token budget of one evaluation batch.")
+    threads: Positive = Field(1, description="CPU threads of one training or prediction job.")
+
+
+class Config(Strict):
+    """One experiment: the whole study under one name."""
+
+    experiment: Name = Field("mini", description="Name; results lie under `results/<experiment>/`.")
+    title: str = Field("Mini world stand-in", description="One line shown in the report.")
+    provider: Literal["mini", "hub", "local"] = Field("mini", description="Where data come from: the mini world, the hub, or local files.")
+    local_data: str = Field("", description="Folder `<task>/<config>/<split>.parquet|jsonl|csv` (provider: local).")
+    source_language: Name = Field("qaa", description="Language of training; English, or an artificial language of the mini world.")
+    languages: list[Name] | Literal["all"] = Field("all", description="Languages evaluated, beside the source language.")
+    tasks: dict[Name, dict] = Field(
+        default_factory=dict, description="Task -> keys of its `tasks/<task>.yaml` to replace in this experiment."
+    )
+    grid: Grid = Field(default_factory=Grid)
+    backbones: dict[Name, Backbone] = Field(
+        default_factory=lambda: {"mini": Backbone(source="pretrain", layers=4, pretraining=Pretraining())},
+        description="Encoders by name; `grid.backbones` says which run.",
+    )
+    recipes: dict[Name, Recipe] = Field(
+        default_factory=lambda: {
+            "none": Recipe(),
+            "mnli": Recipe(tasks=["mnli"]),
+            "squad1": Recipe(tasks=["squad1"]),
+            "hellaswag": Recipe(tasks=["hellaswag"]),
+            "multi": Recipe(tasks=["mnli", "squad1", "hellaswag"]),
+        },
+        description="Recipes by name; `grid.recipes` says which run.",
+    )
+    intermediate: Phase = Field(default_factory=Phase, description="Intermediate training.")
+    target: Phase = Field(default_factory=Phase, description="Target training.")
+    budget: Budget = Field(default_factory=Budget)
+    retrieval: Retrieval = Field(default_factory=Retrieval)
+    world: World = Field(default_factory=World, description="The mini world (provider: mini).")
+    runtime: Runtime = Field(default_factory=Runtime)

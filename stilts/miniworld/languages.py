@@ -1,0 +1,69 @@
+"""The artificial languages: script, sounds, word order, morphology. Codes are ISO 639 local-use codes, names invented."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+LATIN_CONSONANTS = "p b t d k g m n l r s v f z".split()
+LATIN_VOWELS = "a e i o u".split()
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language. Orders are strings of constituents: S subject, V verb group, O object, P place, T time.
+
+    verb_group orders n negation, f future, v verb, p passive marker. A suffix of None means the language
+    does not mark that; `passive` and `future` are "suffix" (bound to the verb) or "word".
+    """
+
+    code: str
+    name: str
+    script: str
+    consonants: tuple[str, ...]
+    vowels: tuple[str, ...]
+    order: str
+    verb_group: str
+    adjective_first: bool
+    preposition: bool
+    wh_first: bool
+    accusative: bool
+    plural: bool
+    passive: str
+    future: str
+    spaced: bool = True
+    stop: str = "."
+
+
+def _letters(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+LANGUAGES: dict[str, Language] = {
+    language.code: language
+    for language in (
+        Language(
+            "qaa", "Avelan", "Latin", _letters("p b t d k g m n l r s v f z"), _letters("a e i o u"),
+            "SVOPT", "fnvp", True, True, True, False, True, "suffix", "word",
+        ),
+        Language(
+            "qab", "Borudi", "Cyrillic", _letters("п б т д к г м н л р с в ф з"), _letters("а е и о у"),
+            "TSVOP", "nvfp", True, True, True, True, True, "suffix", "suffix",
+        ),
+        Language(
+            "qac", "Celmish", "Latin", _letters("p b t d c g m n l r s v h j"), _letters("à é î ó û"),
+            "VSOPT", "nfpv", False, True, True, False, False, "word", "word",
+        ),
+        Language(
+            "qad", "Dorvash", "Devanagari", _letters("प ब त द क ग म न ल र स व ह ज"), _letters("ा े ि ो ु"),
+            "TSPOV", "vpnf", True, False, False, True, False, "suffix", "word",
+        ),
+        Language(
+            "qae", "Enkai", "Han", (), (),
+            "TSPVO", "npfv", True, True, False, False, False, "word", "word", spaced=False, stop="。",
+        ),
+        Language(
+            "qaf", "Fennoro", "Greek", _letters("π β τ δ κ γ μ ν λ ρ σ φ χ ζ"), _letters("α ε ι ο υ"),
+            "SOPVT", "vfpn", False, False, True, True, True, "suffix", "suffix",
+        ),
+    )
+}  # fmt: skip

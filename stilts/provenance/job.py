@@ -1,0 +1,86 @@
+"""What every script of the workflow shares: arguments, a clean output folder, `run.json`, and readable failures.
+
+A script is `python -m scripts.<rule> --spec JSON --<input> MANIFEST... --output MANIFEST`. Its output folder is
+the manifest's parent. Results are made in a sibling folder and renamed at the end, so that a folder with a
+manifest is whole and a failed job leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from stilts.errors import UserError
+from stilts.provenance.manifest import RUN, SPEC, dump_json, write_atomic, write_manifest
+
+Work = Callable[[dict[str, Any], argparse.Namespace, Path], dict[str, Any] | None]
+
+
+def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -> int:
+    """Run one job and return its exit status.
+
+    work(spec, args, folder) writes its files below `folder` and returns the facts of the manifest; the key
+    "run" of what it returns goes to run.json instead. inputs: option name -> argparse nargs ("" for one value,
+    "+" or "*" for many, "?" for an optional one). A UserError becomes one message and status 2.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {sys.modules[work.__module__].__spec__.name}")
+    parser.add_argument("--spec", required=True, type=json.loads, help="canonical JSON: all that can change the result")
+    parser.add_argument("--output", required=True, type=Path, help="manifest to write; its folder receives the files")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; cannot change a result")
+    for name, nargs in inputs.items():
+        many = {"nargs": nargs} if nargs else {"required": True}
+        parser.add_argument(f"--{name}", type=Path, **many)
+    args = parser.parse_args(argv)
+    final = args.output.parent
+    folder = final.with_name(final.name + ".part")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    start, cpu = time.time(), time.process_time()
+    try:
+        facts = work(args.spec, args, folder) or {}
+        volatile = facts.pop("run", {})
+        write_atomic(folder / SPEC, dump_json(args.spec))
+        write_manifest(folder, facts)
+        seconds = {"wall_seconds": round(time.time() - start, 3), "cpu_seconds": round(time.process_time() - cpu, 3)}
+        write_atomic(folder / RUN, dump_json({**environment(), **seconds, **volatile}))
+        publish(folder, final)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in (28, 122):  # no space, quota
+            raise
+        print(f"error: {error.strerror} while writing {error.filename or folder}: free some space and run again", file=sys.stderr)
+        return 2
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+def publish(folder: Path, final: Path) -> None:
+    """Move the files of a finished folder to their place, the manifest last."""
+    old = final.with_name(final.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.exists():
+        final.rename(old)
+    folder.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def environment() -> dict[str, Any]:
+    """Return what ran this job: versions of the packages already imported, the machine, the attempt."""
+    names = ("torch", "tokenizers", "sentencepiece", "datasets", "huggingface_hub", "transformers", "numpy", "pyarrow", "pandas")
+    versions = {n: metadata.version(n.replace("_", "-")) for n in names if n in sys.modules}
+    return {
+        "versions": {"python": platform.python_version(), **versions},
+        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
+    }

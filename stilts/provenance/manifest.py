@@ -1,0 +1,70 @@
+"""Manifests: the small deterministic files that stand for heavy folders.
+
+`manifest.json` lists every file of its folder with size and sha256, and a few counts. It holds no time, host or
+path, so equal content gives equal bytes and Snakemake's checksums cut reruns off. `run.json` beside it holds what
+is volatile (versions, device, seconds); nothing depends on it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from stilts.errors import UserError
+
+MANIFEST, RUN, SPEC = "manifest.json", "run.json", "spec.json"
+VOLATILE = (MANIFEST, RUN)
+
+
+def sha256(path: Path) -> str:
+    """Return the hex sha256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def dump_json(value: Any) -> str:
+    """Return canonical JSON: sorted keys, indented, newline at the end."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, indent=1) + "\n"
+
+
+def canonical(value: Any) -> str:
+    """Return the one-line canonical JSON of a spec."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def write_atomic(path: Path, text: str) -> None:
+    """Write text through a temporary name, so that a reader sees the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(path.name + ".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def write_manifest(folder: Path, facts: dict[str, Any] | None = None) -> Path:
+    """Write `folder/manifest.json` over every file below `folder` (run.json aside); return its path.
+
+    facts: deterministic counts and names worth reading (rows, labels, layers), never times or paths.
+    """
+    files = {
+        p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": sha256(p)}
+        for p in sorted(folder.rglob("*"))
+        if p.is_file() and p.name not in VOLATILE and not p.name.endswith(".part")
+    }
+    path = folder / MANIFEST
+    write_atomic(path, dump_json({"facts": facts or {}, "files": files}))
+    return path
+
+
+def read_manifest(path: Path) -> dict[str, Any]:
+    """Return a manifest; raises UserError when it or a file it lists is missing or has another size."""
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run the workflow again, it will be rebuilt") from None
+    for name, entry in manifest["files"].items():
+        file = path.parent / name
+        if not file.is_file() or file.stat().st_size != entry["bytes"]:
+            raise UserError(f"{file} does not match {path}: delete {path} and run the workflow again")
+    return manifest

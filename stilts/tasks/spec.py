@@ -1,0 +1,91 @@
+"""What a task is: `tasks/<task>.yaml` as a typed model. Tasks are data; code exists once a kind."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Kind = Literal[
+    "pair_classification",
+    "multiple_choice",
+    "token_tagging",
+    "span_extraction",
+    "masked_lm",
+    "bitext_retrieval",
+    "answer_retrieval",
+    "entity_retrieval",
+]
+RETRIEVAL_KINDS = ("bitext_retrieval", "answer_retrieval", "entity_retrieval")
+Group = Literal["classification", "structured", "qa", "retrieval", "intermediate", "text"]
+Split = Literal["train", "validation", "test"]
+Quirk = Literal["strip_newline", "realign_answers", "drop_unlabelled"]
+
+
+class Strict(BaseModel):
+    """Base of every model read from YAML: unknown keys are errors, values are not coerced across types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Source(Strict):
+    """Where a task's rows lie on the hub; local folders and the mini world use the same configs and splits."""
+
+    id: str = Field("", description="Hub repository id, `org/name`; empty when the task is raw files only.")
+    revision: str | None = Field(
+        None, description="Pinned commit; null: resolved at the first fetch and written to `tasks/revisions.lock.yaml`."
+    )
+    branch: str = Field("main", description="Branch a missing pin is resolved from (`refs/convert/parquet` for script repositories).")
+    config: str = Field("default", description="Hub configuration; `{language}` stands for the language (or its alias).")
+    splits: dict[Split, str] = Field(default_factory=dict, description="Our split -> the repository's split.")
+    languages_in: Literal["config", "id_prefix", "none"] = Field(
+        "none",
+        description="Where the language of a row is found: one config a language, a prefix of `id` before the first `-`, "
+        "or nowhere (everything is in the source language).",
+    )
+    aliases: dict[str, str] = Field(default_factory=dict, description="Our language code -> the repository's name for it.")
+    files: str = Field("", description="URL of raw files with `{language}` and `{endpoint}`, for tasks that are not on the hub as tables.")
+
+
+class TaskSpec(Strict):
+    """One data set with a kind, splits, labels, languages and a metric (the schema of `tasks/<task>.yaml`)."""
+
+    task: str = Field(description="Name; equals the file name.")
+    version: int = Field(1, ge=1, description="Raised whenever the meaning of the task's scores changes.")
+    kind: Kind
+    group: Group
+    description: str
+    source: Source
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Our column -> a `{column}` template over the repository's columns, or a column name."
+    )
+    choices: list[str] = Field(default_factory=list, description="Multiple choice: one template a choice, or one list column.")
+    labels: list[str] = Field(default_factory=list, description="Label names in the order of the model's outputs.")
+    label_values: dict[str, str] = Field(
+        default_factory=dict, description="Raw label value (as text) -> label name; empty: the raw value is the label's position."
+    )
+    quirks: list[Quirk] = Field(default_factory=list, description="Known faults of the real data that the reader mends and counts.")
+    languages: list[str] = Field(default_factory=list, description="Languages evaluated; empty: the source language only.")
+    train_task: str | None = Field(
+        None, description="Task whose training split tunes this target; null: its own. Retrieval targets train on nothing."
+    )
+    unanswerable: bool = Field(False, description="Span extraction: questions without an answer exist.")
+    metrics: list[str] = Field(description="Metrics; a task score is their mean (QA: F1 and exact match).")
+    licence: str = ""
+    citation: str = ""
+    url: str = ""
+    notes: str = ""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> TaskSpec:
+        if self.kind in ("pair_classification", "token_tagging") and not self.labels:
+            raise ValueError(f"a {self.kind} task needs `labels`")
+        unknown = sorted(set(self.label_values.values()) - set(self.labels))
+        if unknown:
+            raise ValueError(f"`label_values` names labels that `labels` does not hold: {unknown}")
+        return self
+
+    @property
+    def retrieval(self) -> bool:
+        """Whether the target is scored straight from sentence embeddings."""
+        return self.kind in RETRIEVAL_KINDS
