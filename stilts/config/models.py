@@ -26,7 +26,7 @@ class Training(Strict):
     epochs: float = Field(1, gt=0, description="Passes over the training examples.")
     batch_size: Positive = Field(32, description="Examples in one optimizer step.")
     max_length: Positive = Field(128, description="Longest sequence in sub-words, special tokens included.")
-    doc_stride: Positive = Field(64, description="Question answering: overlap of neighbouring windows over a long context.")
+    doc_stride: Positive = Field(64, description="Question answering: step from one window over a long context to the next, as XTREME counts it.")
     warmup_ratio: Fraction = Field(0.1, description="Share of the steps with linearly rising learning rate; then it falls linearly to 0.")
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (not on biases and layer norms).")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")

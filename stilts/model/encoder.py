@@ -1,0 +1,235 @@
+"""The XLM-R encoder on flat sequences: parameters and files are Hugging Face's, the forward pass is ours.
+
+Why not `transformers.XLMRobertaModel`: packed sequences leak through its attention masks, its heads read `[:, 0]`,
+and importing it costs more CPU time than many of this study's training jobs. The parameter names, the config keys
+and the numbers are the same (tests compare outputs and gradients), and every folder written here loads with
+`AutoModel.from_pretrained`.
+
+A batch is flat: `ids` [N] int64 over all sequences end to end, `lengths` of the sequences, whose sum is N.
+Linear layers see the N real tokens only; attention alone lays the sequences out as a padded block.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stilts.errors import UserError
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """Architecture of an XLM-R encoder (the keys of its `config.json` that matter)."""
+
+    vocab_size: int
+    hidden_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    intermediate_size: int
+    max_position_embeddings: int
+    type_vocab_size: int = 1
+    layer_norm_eps: float = 1e-5
+    pad_token_id: int = 1
+
+    @classmethod
+    def from_json(cls, config: dict[str, Any]) -> EncoderConfig:
+        """Read a `config.json`; raises UserError when it is not an XLM-R (RoBERTa) encoder."""
+        kind = config.get("model_type")
+        if kind not in ("xlm-roberta", "roberta"):
+            raise UserError(f'the backbone is of type "{kind}"; only XLM-R encoders (model_type xlm-roberta) are supported')
+        if config.get("hidden_act", "gelu") != "gelu":
+            raise UserError(f"the backbone's activation is {config['hidden_act']!r}; only gelu is supported")
+        return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return a `config.json` that transformers reads."""
+        return {
+            "architectures": ["XLMRobertaModel"],
+            "model_type": "xlm-roberta",
+            **asdict(self),
+            "attention_probs_dropout_prob": 0.1,
+            "bos_token_id": 0,
+            "eos_token_id": 2,
+            "hidden_act": "gelu",
+            "hidden_dropout_prob": 0.1,
+            "initializer_range": 0.02,
+        }
+
+    @property
+    def max_length(self) -> int:
+        """Longest sequence in tokens; RoBERTa's positions start behind the padding index."""
+        return self.max_position_embeddings - self.pad_token_id - 1
+
+
+class Layout:
+    """Where the tokens of flat sequences lie in the padded block that attention needs.
+
+    lengths: [B] tokens of each sequence. Attributes: `starts` [B] index of each first token, `positions` [N] index
+    inside the sequence, `index` [N] index inside the flattened B x T block (None when nothing is padded),
+    `mask` [B, 1, 1, T] bool, True at real tokens (None when nothing is padded).
+    """
+
+    def __init__(self, lengths: Tensor):
+        self.lengths = lengths
+        self.batch, self.longest = len(lengths), int(lengths.max())
+        ends = lengths.cumsum(0)
+        self.starts = ends - lengths
+        self.total = int(ends[-1])
+        self.positions = torch.arange(self.total, device=lengths.device) - self.starts.repeat_interleave(lengths)
+        self.index = self.mask = None
+        if self.total != self.batch * self.longest:
+            row = torch.arange(self.batch, device=lengths.device).repeat_interleave(lengths)
+            self.index = row * self.longest + self.positions
+            self.mask = (torch.arange(self.longest, device=lengths.device) < lengths[:, None])[:, None, None]
+
+    def pad(self, flat: Tensor, fill: float = 0.0) -> Tensor:
+        """Return [B, T, ...] from flat [N, ...]; missing places hold `fill`."""
+        shape = (self.batch, self.longest, *flat.shape[1:])
+        if self.index is None:
+            return flat.view(shape)
+        block = flat.new_full((self.batch * self.longest, *flat.shape[1:]), fill)
+        return block.index_copy(0, self.index, flat).view(shape)
+
+    def flatten(self, block: Tensor) -> Tensor:
+        """Return flat [N, ...] from [B, T, ...]; the inverse of `pad`."""
+        flat = block.reshape(self.batch * self.longest, *block.shape[2:])
+        return flat if self.index is None else flat.index_select(0, self.index)
+
+
+class Embeddings(nn.Module):
+    """Word, position and (constant) type embeddings, normalised."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        size = config.hidden_size
+        self.word_embeddings = nn.Embedding(config.vocab_size, size)
+        self.position_embeddings = nn.Embedding(config.max_position_embeddings, size)
+        self.token_type_embeddings = nn.Embedding(config.type_vocab_size, size)
+        self.LayerNorm = nn.LayerNorm(size, eps=config.layer_norm_eps)
+        self.first_position = config.pad_token_id + 1
+
+    def forward(self, ids: Tensor, layout: Layout, dropout: float) -> Tensor:
+        positions = self.position_embeddings(layout.positions + self.first_position)
+        summed = self.word_embeddings(ids) + positions + self.token_type_embeddings.weight[0]
+        return F.dropout(self.LayerNorm(summed), dropout, self.training)
+
+
+class SelfAttention(nn.Module):
+    """Query, key and value projections and scaled dot-product attention inside each sequence."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        size = config.hidden_size
+        self.heads = config.num_attention_heads
+        self.query, self.key, self.value = nn.Linear(size, size), nn.Linear(size, size), nn.Linear(size, size)
+
+    def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
+        projections = (self.query, self.key, self.value)
+        qkv = F.linear(x, torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections]))
+        block = layout.pad(qkv).view(layout.batch, layout.longest, 3, self.heads, -1)
+        q, k, v = block.permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v, layout.mask, dropout if self.training else 0.0)
+        return layout.flatten(mixed.transpose(1, 2).reshape(layout.batch, layout.longest, -1))
+
+
+class Projection(nn.Module):
+    """A linear layer whose output joins the residual stream and is normalised (post-norm)."""
+
+    def __init__(self, width: int, config: EncoderConfig):
+        super().__init__()
+        self.dense = nn.Linear(width, config.hidden_size)
+        self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def forward(self, x: Tensor, residual: Tensor, dropout: float) -> Tensor:
+        return self.LayerNorm(residual + F.dropout(self.dense(x), dropout, self.training))
+
+
+class Attention(nn.Module):
+    """Self-attention and its output projection."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.self = SelfAttention(config)
+        self.output = Projection(config.hidden_size, config)
+
+    def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
+        return self.output(self.self(x, layout, dropout), x, dropout)
+
+
+class Intermediate(nn.Module):
+    """The widening half of the feed-forward layer."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.gelu(self.dense(x))
+
+
+class Layer(nn.Module):
+    """One transformer layer."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.attention = Attention(config)
+        self.intermediate = Intermediate(config)
+        self.output = Projection(config.intermediate_size, config)
+
+    def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
+        x = self.attention(x, layout, dropout)
+        return self.output(self.intermediate(x), x, dropout)
+
+
+class Encoder(nn.Module):
+    """An XLM-R encoder; `state_dict` keys are those of `transformers.XLMRobertaModel` without its pooler."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))})
+        self.dropout = 0.0
+        self.frozen = 0
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The transformer layers, input first."""
+        return self.encoder["layer"]
+
+    def freeze(self, count: int) -> None:
+        """Keep the embeddings (count 1) and the next count - 1 layers as they are; their gradients are not computed."""
+        self.frozen = count
+        if count:
+            self.embeddings.requires_grad_(False)
+            self.layers[: count - 1].requires_grad_(False)
+
+    def forward(self, ids: Tensor, layout: Layout, visit=None) -> Tensor:
+        """Return the last hidden states [N, hidden] of flat ids [N].
+
+        visit(k, states): called with hidden state k (0: the embeddings) as it is made, so that a caller can pool
+        every layer in one pass without keeping token states.
+        """
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen == 0):
+            x = self.embeddings(ids, layout, self.dropout)
+        if visit:
+            visit(0, x)
+        for k, layer in enumerate(self.layers, start=1):
+            with torch.set_grad_enabled(torch.is_grad_enabled() and k >= self.frozen):
+                x = layer(x, layout, self.dropout)
+            if visit:
+                visit(k, x)
+        return x
+
+
+def initialise(module: nn.Module, std: float = 0.02) -> None:
+    """Draw weights from N(0, std), zero the biases, as BERT does; uses torch's global generator."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            nn.init.normal_(part.weight, std=std)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            nn.init.zeros_(part.bias)

@@ -1,0 +1,123 @@
+"""Heads on flat hidden states, one a kind. Each gives outputs, and a loss summed over its real targets."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stilts.model.encoder import EncoderConfig, Layout
+
+IGNORE = -100
+
+
+class SentenceHead(nn.Module):
+    """RoBERTa's classification head on `<s>` (or on the mean state): dense, tanh, linear."""
+
+    def __init__(self, config: EncoderConfig, outputs: int, pooling: str, dropout: float):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.out_proj = nn.Linear(config.hidden_size, outputs)
+        self.pooling, self.dropout = pooling, dropout
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """Return logits [B, outputs]."""
+        x = pool(states, layout, self.pooling)
+        x = torch.tanh(self.dense(F.dropout(x, self.dropout, self.training)))
+        return self.out_proj(F.dropout(x, self.dropout, self.training))
+
+    def loss(self, states: Tensor, layout: Layout, labels: Tensor) -> tuple[Tensor, int]:
+        """labels [B]; returns the summed cross-entropy and the number of sequences."""
+        return F.cross_entropy(self(states, layout), labels, reduction="sum"), len(labels)
+
+
+class ChoiceHead(SentenceHead):
+    """One score a choice; the choices of an example are neighbouring sequences."""
+
+    def __init__(self, config: EncoderConfig, choices: int, pooling: str, dropout: float):
+        super().__init__(config, 1, pooling, dropout)
+        self.choices = choices
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """Return logits [examples, choices]."""
+        return super().forward(states, layout).view(-1, self.choices)
+
+
+class TagHead(nn.Module):
+    """A linear layer on every token; targets sit on the first sub-word of a word."""
+
+    def __init__(self, config: EncoderConfig, outputs: int, dropout: float):
+        super().__init__()
+        self.classifier = nn.Linear(config.hidden_size, outputs)
+        self.dropout = dropout
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """Return logits [N, outputs]."""
+        return self.classifier(F.dropout(states, self.dropout, self.training))
+
+    def loss(self, states: Tensor, layout: Layout, targets: Tensor) -> tuple[Tensor, int]:
+        """targets [N], IGNORE where no word starts; returns the summed cross-entropy and the number of words."""
+        here = (targets != IGNORE).nonzero().squeeze(1)
+        return F.cross_entropy(self(states[here], layout), targets[here], reduction="sum"), len(here)
+
+
+class SpanHead(nn.Module):
+    """Start and end scores; a soft-max a sequence over `<s>` (no answer) and the context."""
+
+    def __init__(self, config: EncoderConfig):
+        super().__init__()
+        self.qa_outputs = nn.Linear(config.hidden_size, 2)
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """Return scores [N, 2] of start and end."""
+        return self.qa_outputs(states)
+
+    def loss(self, states: Tensor, layout: Layout, spans: Tensor, allowed: Tensor) -> tuple[Tensor, int]:
+        """spans [B, 2] positions inside each sequence; allowed [N] bool. Returns the summed loss (mean of the two ends)."""
+        scores = self(states, layout).masked_fill(~allowed[:, None], float("-inf"))
+        block = layout.pad(scores, fill=float("-inf"))
+        start = F.cross_entropy(block[..., 0], spans[:, 0], reduction="sum")
+        end = F.cross_entropy(block[..., 1], spans[:, 1], reduction="sum")
+        return (start + end) / 2, len(spans)
+
+
+class MaskedLMHead(nn.Module):
+    """RoBERTa's masked-LM head on the masked positions only; the output matrix is the word embedding."""
+
+    def __init__(self, config: EncoderConfig, embedding: nn.Embedding):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+        self.bias = nn.Parameter(torch.zeros(config.vocab_size))
+        self._embedding = [embedding]  # in a list: a tied weight, not a parameter of its own
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return logits [M, vocabulary] of the states [M, hidden] of masked positions."""
+        return F.linear(self.layer_norm(F.gelu(self.dense(states))), self._embedding[0].weight, self.bias)
+
+    def loss(self, states: Tensor, layout: Layout, targets: Tensor) -> tuple[Tensor, int]:
+        """targets [N], IGNORE at positions that are not predicted; returns the summed loss and their number."""
+        here = (targets != IGNORE).nonzero().squeeze(1)
+        return F.cross_entropy(self(states[here]), targets[here], reduction="sum"), len(here)
+
+
+def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
+    """Return one vector a sequence [B, hidden]: its first state, or the mean over all of its tokens."""
+    if how == "first":
+        return states[layout.starts]
+    row = torch.arange(layout.batch, device=states.device).repeat_interleave(layout.lengths)
+    total = states.new_zeros(layout.batch, states.shape[1]).index_add(0, row, states)
+    return total / layout.lengths[:, None]
+
+
+def build_head(kind: str, config: EncoderConfig, outputs: int, pooling: str, dropout: float) -> nn.Module:
+    """Return the untrained head of a kind; outputs: labels or choices."""
+    if kind == "pair_classification":
+        return SentenceHead(config, outputs, pooling, dropout)
+    if kind == "multiple_choice":
+        return ChoiceHead(config, outputs, pooling, dropout)
+    if kind == "token_tagging":
+        return TagHead(config, outputs, dropout)
+    if kind == "span_extraction":
+        return SpanHead(config)
+    raise ValueError(f"no head for tasks of kind {kind}")

@@ -1,0 +1,149 @@
+"""Tokenise the canonical examples of a task, one function a kind (formats: `stilts.tokens.store`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from stilts.provenance.manifest import dump_json
+from stilts.tokens.store import INFO, write_split
+from stilts.tokens.tokenizer import Tokenizer
+
+IGNORE = -100
+Columns = dict[str, list]
+
+
+class Flat:
+    """Collects segments; `arrays` are the shared files of a split."""
+
+    def __init__(self) -> None:
+        self.ids: list[np.ndarray] = []
+        self.segments, self.examples = [0], [0]
+
+    def add(self, segments: list[list[int]]) -> None:
+        """Append one example."""
+        for ids in segments:
+            self.ids.append(np.asarray(ids, np.int32))
+            self.segments.append(self.segments[-1] + len(ids))
+        self.examples.append(len(self.segments) - 1)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return ids, segments and examples."""
+        ids = np.concatenate(self.ids) if self.ids else np.zeros(0, np.int32)
+        return {"ids": ids, "segments": np.asarray(self.segments, np.int64), "examples": np.asarray(self.examples, np.int64)}
+
+
+def build_tokens(kind: str, data: Path, tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:
+    """Tokenise every split of data/<task>/ into `folder`; return facts for the manifest.
+
+    Facts: examples and sub-words a split and language (fertility differs by language), unknown sub-words, answers
+    that no sub-word span covers.
+    """
+    files = sorted(data.glob("*.parquet"))
+    columns = {p.stem: pq.read_table(p).to_pydict() for p in files}
+    languages = sorted({language for c in columns.values() for language in c["language"]})
+    facts: dict[str, Any] = {"kind": kind, "splits": {}}
+    for split, rows in columns.items():
+        flat = Flat()
+        more, counts = BUILDERS[kind](rows, tokenizer, flat)
+        code = {language: i for i, language in enumerate(languages)}
+        arrays = flat.arrays() | more
+        arrays["language"] = np.asarray([code[language] for language in rows["language"]], np.int16)
+        write_split(folder, split, arrays)
+        facts["splits"][split] = counts | _sizes(arrays, languages, tokenizer.unk)
+    info = {"kind": kind, "languages": languages, "special": tokenizer.special, "splits": list(columns)}
+    (folder / INFO).write_text(dump_json(info | {"vocabulary": tokenizer.vocabulary}), encoding="utf-8")
+    return facts
+
+
+def _sizes(arrays: dict[str, np.ndarray], languages: list[str], unk: int) -> dict[str, Any]:
+    starts = arrays["segments"][arrays["examples"]]
+    tokens = np.diff(starts)
+    return {
+        "examples": {k: int((arrays["language"] == i).sum()) for i, k in enumerate(languages)},
+        "subwords": {k: int(tokens[arrays["language"] == i].sum()) for i, k in enumerate(languages)},
+        "unknown": int((arrays["ids"] == unk).sum()),
+    }
+
+
+def _pairs(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    for a, b in zip(tokenizer.encode(rows["text_a"]), tokenizer.encode(rows["text_b"]), strict=True):
+        flat.add([a, b])
+    return {"labels": np.asarray(rows["label"], np.int32)}, {}
+
+
+def _choices(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    prompts = tokenizer.encode(rows["prompt"])
+    choices = iter(tokenizer.encode([c for row in rows["choices"] for c in row]))
+    for prompt, row in zip(prompts, rows["choices"], strict=True):
+        flat.add([prompt, *(next(choices) for _ in row)])
+    return {"labels": np.asarray(rows["label"], np.int32)}, {}
+
+
+def _tags(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    words = sorted({w for row in rows["tokens"] for w in row})
+    # A word that normalises to nothing keeps its place as <unk>, as XTREME's preprocessing does.
+    pieces = {w: ids or [tokenizer.unk] for w, ids in zip(words, tokenizer.encode(words), strict=True)}
+    targets: list[int] = []
+    empty = 0
+    for row, tags in zip(rows["tokens"], rows["tags"], strict=True):
+        ids: list[int] = []
+        for word, tag in zip(row, tags, strict=True):
+            empty += pieces[word] == [tokenizer.unk]
+            ids += pieces[word]
+            targets += [tag] + [IGNORE] * (len(pieces[word]) - 1)
+        flat.add([ids])
+    return {"targets": np.asarray(targets, np.int32)}, {"words_without_subword": empty}
+
+
+def _spans(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    unique = sorted(set(rows["context"]))
+    contexts = dict(zip(unique, tokenizer.encode_with_offsets(unique), strict=True))
+    chars: list[np.ndarray] = []
+    answers: list[tuple[int, int]] = []
+    lost = 0
+    for question, context, texts, starts in zip(
+        tokenizer.encode(rows["question"]), rows["context"], rows["answers"], rows["answer_starts"], strict=True
+    ):
+        ids, spans = contexts[context]
+        flat.add([question, ids])
+        spans = np.asarray(spans, np.int32).reshape(-1, 2)
+        chars += [np.zeros((len(question), 2), np.int32), spans]
+        span = _cover(spans, starts[0], starts[0] + len(texts[0])) if texts else (-1, -1)
+        lost += bool(texts) and span[0] < 0
+        answers.append(span)
+    arrays = {"chars": np.concatenate(chars) if chars else np.zeros((0, 2), np.int32)}
+    return arrays | {"answers": np.asarray(answers, np.int32).reshape(-1, 2)}, {"answers_without_subwords": lost}
+
+
+def _cover(spans: np.ndarray, start: int, end: int) -> tuple[int, int]:
+    """Return first and last sub-word that overlap the characters [start, end), or (-1, -1)."""
+    inside = np.flatnonzero((spans[:, 1] > start) & (spans[:, 0] < end))
+    return (int(inside[0]), int(inside[-1])) if len(inside) else (-1, -1)
+
+
+def _text(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    parts = [t.split("\t") for t in rows["text"]]
+    encoded = iter(tokenizer.encode([p for row in parts for p in row]))
+    for row in parts:
+        flat.add([next(encoded) for _ in row])
+    return {}, {}
+
+
+def _bitext(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    for a, b in zip(tokenizer.encode(rows["source_text"]), tokenizer.encode(rows["target_text"]), strict=True):
+        flat.add([a, b])
+    return {}, {}
+
+
+BUILDERS = {
+    "pair_classification": _pairs,
+    "multiple_choice": _choices,
+    "token_tagging": _tags,
+    "span_extraction": _spans,
+    "masked_lm": _text,
+    "bitext_retrieval": _bitext,
+}

@@ -1,0 +1,108 @@
+"""Token files: a task is tokenised once and shared by all models and seeds.
+
+One folder a task, one set of files a split, all memory-mapped:
+
+| file | shape | meaning |
+|---|---|---|
+| `<split>.ids.npy` | int32 [N] | sub-words of every segment end to end, without special tokens |
+| `<split>.segments.npy` | int64 [S + 1] | where segments start in `ids` |
+| `<split>.examples.npy` | int64 [E + 1] | where examples start among the segments |
+| `<split>.language.npy` | int16 [E] | index into `languages` of tokens.json |
+| `<split>.labels.npy` | int32 [E] | pair classification, multiple choice: gold label |
+| `<split>.targets.npy` | int32 [N] | tagging: tag at the first sub-word of a word, -100 elsewhere |
+| `<split>.chars.npy` | int32 [N, 2] | question answering: character span of a context sub-word |
+| `<split>.answers.npy` | int32 [E, 2] | question answering: first answer as context sub-words, -1 without one |
+
+Segments of an example: pair (a, b); multiple choice (prompt, choice 1, ..., choice k); tagging (words); question
+answering (question, context); masked LM (one or two text segments); bitext (source, target).
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from stilts.errors import UserError
+
+INFO = "tokens.json"
+
+
+class TokenSplit:
+    """One split of a token folder, read lazily."""
+
+    def __init__(self, folder: Path, split: str):
+        self.folder, self.split = folder, split
+        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        self.kind: str = info["kind"]
+        self.languages: list[str] = info["languages"]
+        self.cls, self.pad, self.sep, self.unk, self.mask = info["special"]
+        self.vocabulary: int = info["vocabulary"]
+        if split not in info["splits"]:
+            raise UserError(f'{folder} has no split "{split}" (it holds {", ".join(info["splits"])}): check the task\'s `splits`')
+
+    def _load(self, name: str) -> np.ndarray:
+        return np.load(self.folder / f"{self.split}.{name}.npy", mmap_mode="r")
+
+    @cached_property
+    def ids(self) -> np.ndarray:
+        return self._load("ids")
+
+    @cached_property
+    def segments(self) -> np.ndarray:
+        return np.asarray(self._load("segments"))
+
+    @cached_property
+    def examples(self) -> np.ndarray:
+        return np.asarray(self._load("examples"))
+
+    @cached_property
+    def language(self) -> np.ndarray:
+        return np.asarray(self._load("language"))
+
+    @cached_property
+    def labels(self) -> np.ndarray:
+        return np.asarray(self._load("labels"))
+
+    @cached_property
+    def targets(self) -> np.ndarray:
+        return self._load("targets")
+
+    @cached_property
+    def chars(self) -> np.ndarray:
+        return self._load("chars")
+
+    @cached_property
+    def answers(self) -> np.ndarray:
+        return np.asarray(self._load("answers"))
+
+    def __len__(self) -> int:
+        return len(self.examples) - 1
+
+    def bounds(self, example: int, segment: int) -> tuple[int, int]:
+        """Return where a segment of an example starts and ends in `ids`."""
+        at = self.examples[example] + segment
+        return int(self.segments[at]), int(self.segments[at + 1])
+
+    def segment(self, example: int, segment: int) -> np.ndarray:
+        """Return the sub-words of one segment of an example."""
+        start, end = self.bounds(example, segment)
+        return self.ids[start:end]
+
+    def segments_of(self, example: int) -> int:
+        """Return how many segments an example has."""
+        return int(self.examples[example + 1] - self.examples[example])
+
+    def where(self, language: str) -> np.ndarray:
+        """Return the examples of one language, in order."""
+        if language not in self.languages:
+            raise UserError(f'{self.folder}: no example in "{language}"; there are {", ".join(self.languages)}')
+        return np.flatnonzero(self.language == self.languages.index(language))
+
+
+def write_split(folder: Path, split: str, arrays: dict[str, np.ndarray]) -> None:
+    """Write the arrays of one split under their names."""
+    for name, array in arrays.items():
+        np.save(folder / f"{split}.{name}.npy", array, allow_pickle=False)

@@ -1,0 +1,138 @@
+"""The XLM-R tokenizer: trained by the workflow or read from a model folder, always as `tokenizer.json`.
+
+sentencepiece learns the pieces; the fast `tokenizers` library applies them. Ids follow fairseq, as XLM-R's do:
+`<s>` 0, `<pad>` 1, `</s>` 2, `<unk>` 3, the pieces, `<mask>` last.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from stilts.errors import UserError
+from stilts.provenance.manifest import dump_json
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+FILE = "tokenizer.json"
+
+
+class Tokenizer:
+    """Sub-words of text, without special tokens."""
+
+    def __init__(self, folder: Path):
+        os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+        from tokenizers import Tokenizer as Fast
+
+        path = folder / FILE
+        if not path.is_file():
+            raise UserError(f"{folder} holds no {FILE}: the fast tokenizer of the backbone is needed")
+        self.fast = Fast.from_file(str(path))
+        self.fast.no_padding()
+        self.fast.no_truncation()
+        special = [self.fast.token_to_id(t) for t in (*SPECIAL, "<mask>")]
+        if None in special:
+            raise UserError(f"{path} lacks one of <s> <pad> </s> <unk> <mask>: it is not an XLM-R tokenizer")
+        self.cls, self.pad, self.sep, self.unk, self.mask = special
+        self.special: list[int] = special
+        self.vocabulary: int = self.fast.get_vocab_size()
+
+    def encode(self, texts: list[str]) -> list[list[int]]:
+        """Return the ids of each text."""
+        return [e.ids for e in self.fast.encode_batch_fast(texts, add_special_tokens=False)]
+
+    def encode_with_offsets(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
+        """Return ids and character spans [start, end) of each text; spans do not cover leading white space."""
+        out = []
+        for text, e in zip(texts, self.fast.encode_batch(texts, add_special_tokens=False), strict=True):
+            spans = []
+            for start, end in e.offsets:
+                while start < end and text[start].isspace():
+                    start += 1
+                spans.append((start, end))
+            out.append((e.ids, spans))
+        return out
+
+
+def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[tuple[str, float]]:
+    """Learn a sentencepiece model from lines; write `prefix`.model and return its pieces with log probabilities.
+
+    spec: vocabulary (special tokens included), character_coverage, tokenizer_model ("unigram" or "bpe"). A bpe
+    model's pieces become unigram pieces whose scores prefer few pieces, then early merges. Raises UserError
+    when the text is too small for the vocabulary.
+    """
+    import sentencepiece as spm
+
+    try:
+        spm.SentencePieceTrainer.train(
+            sentence_iterator=iter(lines),
+            model_prefix=str(prefix),
+            model_type=spec["tokenizer_model"],
+            vocab_size=spec["vocabulary"] - 2,  # sentencepiece has <unk> <s> </s>; XLM-R adds <pad> and <mask>
+            character_coverage=spec["character_coverage"],
+            normalization_rule_name="nmt_nfkc",
+            num_threads=1,
+            minloglevel=2,
+            shuffle_input_sentence=False,
+        )
+    except RuntimeError as error:
+        raise UserError(
+            f"sentencepiece could not learn {spec['vocabulary']} pieces from this text: {error}. "
+            "Lower pretraining.vocabulary or give it more text."
+        ) from None
+    model = spm.SentencePieceProcessor(model_file=f"{prefix}.model")
+    pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(3, model.get_piece_size())]
+    if spec["tokenizer_model"] == "bpe":
+        # A merge's rank is its score; a constant per piece makes the fewest pieces win, as merging would.
+        pieces = [(piece, -10.0 + score * 1e-4) for piece, score in pieces]
+    return pieces
+
+
+def write_tokenizer(folder: Path, pieces: list[tuple[str, float]], charsmap: bytes, max_length: int) -> None:
+    """Write `tokenizer.json` and its config so that `AutoTokenizer` and `Tokenizer` read them.
+
+    charsmap: sentencepiece's precompiled normalisation, applied as XLM-R's own tokenizer does.
+    """
+    from tokenizers import AddedToken, Regex, decoders, models, normalizers, pre_tokenizers, processors
+    from tokenizers import Tokenizer as Fast
+
+    worst = min(score for _, score in pieces) - 10.0
+    vocabulary = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", worst), *pieces, ("<mask>", 0.0)]
+    fast = Fast(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
+    fast.normalizer = normalizers.Sequence(
+        [normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")] if charsmap else [normalizers.NFKC()]
+    )
+    fast.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]
+    )
+    fast.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    fast.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    fast.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
+    fast.add_special_tokens([AddedToken("<mask>", special=True, normalized=False, lstrip=True)])
+    fast.save(str(folder / FILE))
+    names = {"bos_token": "<s>", "cls_token": "<s>", "eos_token": "</s>", "sep_token": "</s>", "pad_token": "<pad>"}
+    settings = {**names, "unk_token": "<unk>", "mask_token": "<mask>", "model_max_length": max_length}
+    (folder / "tokenizer_config.json").write_text(
+        dump_json({**settings, "tokenizer_class": "XLMRobertaTokenizer"}), encoding="utf-8"
+    )
+    (folder / "special_tokens_map.json").write_text(
+        dump_json({k: v for k, v in settings.items() if k != "model_max_length"}), encoding="utf-8"
+    )
+
+
+def precompiled_charsmap(model: Path) -> bytes:
+    """Return the normalisation table inside a sentencepiece model file."""
+    from sentencepiece import sentencepiece_model_pb2 as proto
+
+    parsed = proto.ModelProto()
+    parsed.ParseFromString(model.read_bytes())
+    return parsed.normalizer_spec.precompiled_charsmap
+
+
+def tokenizer_summary(folder: Path) -> dict:
+    """Return vocabulary size and special ids, for manifests."""
+    raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    return {"vocabulary": len(raw["model"]["vocab"])}
