@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import types
-import typing
+import copy
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from stilts.config.models import CONTROLS, Config
+from stilts.config.messages import explain
+from stilts.config.models import CONTROLS, Config, Pretraining
 from stilts.errors import UserError, did_you_mean
 from stilts.tasks.registry import get_task
 from stilts.tasks.spec import TaskSpec
@@ -21,15 +21,43 @@ def load_config(raw: dict[str, Any]) -> Config:
     Raises UserError listing every problem: unknown keys with the closest known one, numbers read as text
     (YAML 1.1 reads `1e-5` so), language codes read as booleans (`no`), and names that nothing defines.
     """
+    if not isinstance(raw, dict):
+        found = "empty" if raw is None else f"a {type(raw).__name__}"
+        raise _invalid([f"it must be a mapping of keys to values and is {found}; config.yaml shows every key"])
+    problems = []
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        lines = [f"  {_where(e['loc'])}: {_say(e, raw)}" for e in error.errors()]
-        raise UserError("The configuration is not valid:\n" + "\n".join(dict.fromkeys(lines))) from None
-    problems = _cross_check(config)
+        problems = explain(error, Config)
+        config = _rest(raw, error)
+    problems += _cross_check(config) if config else []
     if problems:
-        raise UserError("The configuration is not valid:\n" + "\n".join(f"  {p}" for p in problems))
+        raise _invalid(problems)
     return config
+
+
+def _rest(raw: dict[str, Any], error: ValidationError) -> Config | None:
+    """Return the configuration without its faulty values, so that its other faults can be named in the same message.
+
+    None where leaving them out would make names undefined that the user has defined.
+    """
+    rest = copy.deepcopy(raw)
+    for e in error.errors():
+        if e["type"] in ("value_error", "missing") or (e["type"] == "extra_forbidden" and len(e["loc"]) == 1):
+            return None
+        here = rest
+        path = [part for part in e["loc"] if part != "[key]"]
+        for part in path[:-1]:
+            if not isinstance(here.get(part), dict):
+                break
+            here = here[part]
+        else:
+            part = path[-1]
+        here.pop(part, None)
+    try:
+        return Config.model_validate(rest)
+    except ValidationError:
+        return None
 
 
 def resolve_task(config: Config, name: str) -> TaskSpec:
@@ -38,62 +66,33 @@ def resolve_task(config: Config, name: str) -> TaskSpec:
     change = config.tasks.get(name)
     if not change:
         return spec
+    try:
+        return TaskSpec.model_validate(_changed(spec, change))
+    except ValidationError as error:
+        raise _invalid(explain(error, TaskSpec, at=f"tasks.{name}")) from None
+
+
+def _changed(spec: TaskSpec, change: dict[str, Any]) -> dict[str, Any]:
     raw = spec.model_dump()
     for key, value in change.items():
         raw[key] = {**raw[key], **value} if isinstance(value, dict) and isinstance(raw.get(key), dict) else value
+    return raw
+
+
+def _task_faults(config: Config, name: str) -> list[str]:
     try:
-        return TaskSpec.model_validate(raw)
+        TaskSpec.model_validate(_changed(get_task(name), config.tasks[name]))
     except ValidationError as error:
-        lines = [f"  tasks.{name}.{_where(e['loc'])}: {_say(e, change)}" for e in error.errors()]
-        raise UserError("The configuration is not valid:\n" + "\n".join(lines)) from None
+        return explain(error, TaskSpec, at=f"tasks.{name}")
+    return []
 
 
-def _where(loc: tuple) -> str:
-    # Strict unions append their member's name; a user only knows the key.
-    parts = [str(p) for p in loc if not (isinstance(p, str) and ("[" in p or p in ("int", "float", "str", "bool", "constrained-str")))]
-    return ".".join(parts) or "config"
+def _pretrained(config: Config) -> list[tuple[str, Pretraining]]:
+    return [(name, b.pretraining) for name, b in config.backbones.items() if b.source == "pretrain" and b.pretraining]
 
 
-def _say(error: dict, raw: Any) -> str:
-    value = error.get("input")
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        return f"unknown key.{did_you_mean(str(error['loc'][-1]), _fields_at(error['loc'][:-1]))}"
-    if isinstance(value, str) and kind in ("float_type", "int_type", "float_parsing", "int_parsing") and _is_number(value):
-        return f'"{value}" is text, not a number: YAML reads it so without a dot. Write {float(value):.1e}'.replace("e-0", "e-").replace(
-            "e+0", "e+"
-        )
-    if isinstance(value, bool) and kind in ("string_type", "literal_error", "float_type", "int_type"):
-        return f'YAML reads the bare words no, off, yes and on as {str(value).lower()}: put quotes around it ("no" is Norwegian)'
-    if kind == "value_error":
-        return error["msg"].removeprefix("Value error, ")
-    return f"{error['msg']} (it is {value!r})"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _fields_at(loc: tuple) -> list[str]:
-    """Return the keys known at a place of the configuration."""
-    here: Any = Config
-    for part in loc:
-        if isinstance(here, type) and issubclass(here, BaseModel):
-            field = here.model_fields.get(str(part))
-            here = field.annotation if field else None
-        else:
-            here = next((a for a in typing.get_args(here) if _is_model(a)), None)
-        while typing.get_origin(here) in (typing.Union, types.UnionType):
-            here = next((a for a in typing.get_args(here) if _is_model(a)), None)
-    return list(here.model_fields) if _is_model(here) else []
-
-
-def _is_model(value: Any) -> bool:
-    return isinstance(value, type) and issubclass(value, BaseModel)
+def _invalid(problems: list[str]) -> UserError:
+    return UserError("The configuration is not valid:\n" + "\n".join(f"  {p}" for p in dict.fromkeys(problems)))
 
 
 def _cross_check(config: Config) -> list[str]:
@@ -112,17 +111,24 @@ def _cross_check(config: Config) -> list[str]:
     if config.recipes.get("none") and config.recipes["none"].tasks:
         problems.append("recipes.none: the baseline trains on no task; give this recipe another name")
     wanted = [("grid.targets", t) for t in config.grid.targets]
-    wanted += [(f"recipes.{r}.tasks", t) for r in config.grid.recipes if r in config.recipes for t in config.recipes[r].tasks]
+    wanted += [(f"recipes.{r}.tasks", t) for r, recipe in config.recipes.items() for t in recipe.tasks]
     wanted += [("tasks", t) for t in config.tasks] + [("intermediate.tasks", t) for t in config.intermediate.tasks]
     wanted += [("target.tasks", t) for t in config.target.tasks]
+    wanted += [(f"backbones.{b}.pretraining.corpus", p.corpus) for b, p in _pretrained(config)]
     for where, name in wanted:
         try:
-            task = resolve_task(config, name)
+            task = get_task(name)
         except UserError as error:
             problems.append(f"{where}: {error}")
             continue
         if where.startswith("recipes.") and task.retrieval:
             problems.append(f'{where}: "{name}" is a retrieval target; nothing is trained on it')
+        if where == "grid.targets" and task.kind == "masked_lm":
+            problems.append(f'{where}: "{name}" is text for masked-LM training; it has no scores')
+        if where.startswith("backbones.") and task.kind != "masked_lm":
+            problems.append(f'{where}: "{name}" is a {task.kind} task; pretraining reads one of kind masked_lm')
+        if where == "tasks":
+            problems += _task_faults(config, name)
     if config.provider == "local" and not config.local_data:
         problems.append("provider: local needs `local_data`, the folder that holds the files")
     if config.provider == "local" and config.local_data and not Path(config.local_data).is_dir():

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Annotated, Literal
 
-from pydantic import Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, create_model, field_validator, model_validator
+from pydantic.fields import FieldInfo
 
 from stilts.config.world import World
 from stilts.tasks.spec import Strict
@@ -19,6 +21,12 @@ Count = Annotated[int, Field(ge=0)]
 CONTROLS = ("random-init", "blind")
 
 
+def _optional(field: FieldInfo) -> FieldInfo:
+    field = copy(field)
+    field.default = None  # never validated: only keys that are set count
+    return field
+
+
 class Training(Strict):
     """Settings of one training phase; the same keys for intermediate and target training."""
 
@@ -26,18 +34,28 @@ class Training(Strict):
     epochs: float = Field(1, gt=0, description="Passes over the training examples.")
     batch_size: Positive = Field(32, description="Examples in one optimizer step.")
     max_length: Positive = Field(128, description="Longest sequence in sub-words, special tokens included.")
-    doc_stride: Positive = Field(64, description="Question answering: step from one window over a long context to the next, as XTREME counts it.")
-    warmup_ratio: Fraction = Field(0.1, description="Share of the steps with linearly rising learning rate; then it falls linearly to 0.")
+    doc_stride: Positive = Field(
+        64, description="Question answering: step from one window over a long context to the next, as XTREME counts it."
+    )
+    warmup_ratio: Fraction = Field(
+        0.1, description="Share of the steps with linearly rising learning rate; then it falls linearly to 0."
+    )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (not on biases and layer norms).")
     max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
     adam_beta1: Fraction = Field(0.9, description="AdamW: decay of the first moment.")
     adam_beta2: Fraction = Field(0.999, description="AdamW: decay of the second moment.")
     adam_epsilon: float = Field(1e-8, gt=0, description="AdamW: term that keeps the denominator from 0.")
     dropout: Fraction = Field(0.0, description="Dropout of the hidden states, the attention weights and the head.")
-    pooling: Literal["first", "mean"] = Field("first", description="What the sentence heads read: the `<s>` state, or the mean state.")
-    frozen_layers: Count = Field(0, description="Layers kept as they are, counted from the input; 1 is the embeddings. 0 trains everything.")
+    pooling: Literal["first", "mean"] = Field(
+        "first", description="What the sentence heads read: the `<s>` state, or the mean state."
+    )
+    frozen_layers: Count = Field(
+        0, description="Layers kept as they are, counted from the input; 1 is the embeddings. 0 trains everything."
+    )
     max_train_examples: Count = Field(0, description="Cap on the training examples, drawn by seed; 0 is no cap.")
-    eval_every: Count = Field(0, description="Steps between evaluations on source-language dev data; 0 keeps the last model.")
+    eval_every: Count = Field(
+        0, description="Steps between evaluations on source-language dev data; 0 keeps the last model."
+    )
     eval_examples: Positive = Field(500, description="Dev examples used for checkpoint selection.")
     patience: Positive = Field(30, description="Evaluations without improvement after which training stops.")
 
@@ -54,10 +72,14 @@ class Pretraining(Strict):
     vocabulary: Positive = Field(2000, description="Size of the sentencepiece vocabulary, special tokens included.")
     character_coverage: Fraction = Field(1.0, description="Share of the characters that sentencepiece must cover.")
     tokenizer_lines: Count = Field(60000, description="Lines of text that sentencepiece learns from; 0 takes all.")
-    language_alpha: Fraction = Field(1.0, description="Exponent on language shares when sampling text (XLM-R: 0.3); 1 keeps the text as it is.")
+    language_alpha: Fraction = Field(
+        1.0, description="Exponent on language shares when sampling text (XLM-R: 0.3); 1 keeps the text as it is."
+    )
     steps: Positive = Field(2500, description="Optimizer steps.")
     batch_tokens: Positive = Field(2048, description="Real tokens in one step.")
-    mask_probability: Fraction = Field(0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept).")
+    mask_probability: Fraction = Field(
+        0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept)."
+    )
     training: Training = Field(
         default_factory=lambda: Training(learning_rate=3e-3, adam_beta2=0.98, weight_decay=0.01, warmup_ratio=0.05),
         description="Optimizer settings; batch size and epochs do not apply.",
@@ -67,11 +89,15 @@ class Pretraining(Strict):
 class Backbone(Strict):
     """The encoder everything starts from."""
 
-    source: Literal["pretrain", "hub", "local"] = Field("hub", description="`pretrain`: made by the workflow; `hub`: a repository; `local`: a folder.")
+    source: Literal["pretrain", "hub", "local"] = Field(
+        "hub", description="`pretrain`: made by the workflow; `hub`: a repository; `local`: a folder."
+    )
     id: str = Field("", description="Hub repository id (source: hub).")
     revision: str | None = Field(None, description="Pinned commit; null: resolved at the first fetch and locked.")
     path: str = Field("", description="Folder in Hugging Face layout (source: local).")
-    layers: Positive | None = Field(None, description="Number of layers, if known; lets the plan name depths before the weights are there.")
+    layers: Positive | None = Field(
+        None, description="Number of layers, if known; lets the plan name depths before the weights are there."
+    )
     pretraining: Pretraining | None = Field(None, description="How to pretrain (source: pretrain).")
 
     @model_validator(mode="after")
@@ -87,32 +113,38 @@ class Recipe(Strict):
     """How a backbone becomes an intermediate model."""
 
     tasks: list[Name] = Field(default_factory=list, description="Intermediate tasks; none: the backbone as it is.")
-    sampling: Literal["proportional", "temperature"] = Field("proportional", description="Several tasks: how the task of a step is drawn.")
-    temperature: float = Field(1.0, gt=0, description="Temperature sampling: probability ~ examples ** (1 / temperature).")
+    sampling: Literal["proportional", "temperature"] = Field(
+        "proportional", description="Several tasks: how the task of a step is drawn."
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="Temperature sampling: probability ~ examples ** (1 / temperature)."
+    )
     examples_cap: Positive = Field(131072, description="Several tasks: examples counted per task at most when drawing.")
+
+
+# The settings of `Training`, each of them optional: what one task changes.
+TrainingChange = create_model(
+    "TrainingChange",
+    __base__=Strict,
+    __doc__="What one task changes of its phase's settings; keys that are not named keep the phase's value.",
+    **{name: (field.annotation, _optional(field)) for name, field in Training.model_fields.items()},
+)
 
 
 class Phase(Strict):
     """Training settings of a phase: defaults, and what single tasks change of them."""
 
     defaults: Training = Field(default_factory=Training, description="Settings for every task of the phase.")
-    tasks: dict[Name, dict[str, float | int | str]] = Field(
-        default_factory=dict, description="Task -> the settings it changes (checked like the defaults)."
+    tasks: dict[Name, TrainingChange] = Field(
+        default_factory=dict,
+        validate_default=True,
+        description="Task -> the settings it changes (the keys of `defaults`).",
     )
-
-    @field_validator("tasks")
-    @classmethod
-    def _known_keys(cls, value: dict) -> dict:
-        for task, settings in value.items():
-            try:
-                Training.model_validate(settings)
-            except ValueError as error:
-                raise ValueError(f"{task}: {error}") from None
-        return value
 
     def of(self, task: str) -> Training:
         """Return the settings of one task."""
-        return self.defaults.model_copy(update=self.tasks.get(task, {}))
+        change = self.tasks.get(task)
+        return self.defaults.model_copy(update=change.model_dump(exclude_unset=True)) if change else self.defaults
 
 
 class Grid(Strict):
@@ -120,12 +152,16 @@ class Grid(Strict):
 
     backbones: list[Name] = Field(default_factory=lambda: ["mini"], description="Names under `backbones`.")
     recipes: list[Name] = Field(
-        default_factory=lambda: ["none", "mnli", "squad1", "hellaswag", "multi"], description="Names under `recipes`; `none` is the baseline."
+        default_factory=lambda: ["none", "mnli", "squad1", "hellaswag", "multi"],
+        description="Names under `recipes`; `none` is the baseline.",
     )
     targets: list[Name] = Field(
         default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"], description="Target tasks."
     )
-    seeds: list[Count] = Field(default_factory=lambda: [1, 2], description="Repetitions; one seed fixes data order and head initialisation in every arm.")
+    seeds: list[Count] = Field(
+        default_factory=lambda: [1, 2],
+        description="Repetitions; one seed fixes data order and head initialisation in every arm.",
+    )
     controls: list[Literal["random-init", "blind"]] = Field(
         default_factory=lambda: list(CONTROLS), description="Blind or untrained arms that a score must beat to count."
     )
@@ -144,20 +180,28 @@ class Budget(Strict):
     """Budget points: what inference may cost; every combination is one point."""
 
     depths: list[Positive | Literal["full"]] = Field(
-        default_factory=lambda: ["full"], description="Layers kept (top layers are dropped before target training); `full` keeps all."
+        default_factory=lambda: ["full"],
+        description="Layers kept (top layers are dropped before target training); `full` keeps all.",
     )
     max_lengths: list[Positive | Literal["full"]] = Field(
-        default_factory=lambda: ["full"], description="Longest sequence at prediction; `full` is the length of training."
+        default_factory=lambda: ["full"],
+        description="Longest sequence at prediction; `full` is the length of training.",
     )
-    precisions: list[Literal["fp32"]] = Field(default_factory=lambda: ["fp32"], description="Number format at prediction.")
+    precisions: list[Literal["fp32"]] = Field(
+        default_factory=lambda: ["fp32"], description="Number format at prediction."
+    )
 
 
 class Retrieval(Strict):
     """How sentence embeddings are read and compared."""
 
-    layers: list[Count] | Literal["all"] = Field("all", description="Hidden states pooled in one pass (0 is the embedding layer); `all` sweeps them.")
+    layers: list[Count] | Literal["all"] = Field(
+        "all", description="Hidden states pooled in one pass (0 is the embedding layer); `all` sweeps them."
+    )
     layer: Count = Field(2, description="Hidden state of the headline score, fixed beforehand (XLM-R Large: 14 of 24).")
-    pooling: Literal["mean", "first"] = Field("mean", description="Pooling over the sub-words, `<s>` and `</s>` included, as XTREME does.")
+    pooling: Literal["mean", "first"] = Field(
+        "mean", description="Pooling over the sub-words, `<s>` and `</s>` included, as XTREME does."
+    )
     max_length: Positive = Field(128, description="Longest sentence in sub-words.")
 
 
@@ -173,10 +217,16 @@ class Config(Strict):
 
     experiment: Name = Field("mini", description="Name; results lie under `results/<experiment>/`.")
     title: str = Field("Mini world stand-in", description="One line shown in the report.")
-    provider: Literal["mini", "hub", "local"] = Field("mini", description="Where data come from: the mini world, the hub, or local files.")
+    provider: Literal["mini", "hub", "local"] = Field(
+        "mini", description="Where data come from: the mini world, the hub, or local files."
+    )
     local_data: str = Field("", description="Folder `<task>/<config>/<split>.parquet|jsonl|csv` (provider: local).")
-    source_language: Name = Field("qaa", description="Language of training; English, or an artificial language of the mini world.")
-    languages: list[Name] | Literal["all"] = Field("all", description="Languages evaluated, beside the source language.")
+    source_language: Name = Field(
+        "qaa", description="Language of training; English, or an artificial language of the mini world."
+    )
+    languages: list[Name] | Literal["all"] = Field(
+        "all", description="Languages evaluated, beside the source language."
+    )
     tasks: dict[Name, dict] = Field(
         default_factory=dict, description="Task -> keys of its `tasks/<task>.yaml` to replace in this experiment."
     )

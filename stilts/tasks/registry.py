@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from stilts.config.messages import explain
 from stilts.errors import UserError, did_you_mean
 from stilts.tasks.spec import TaskSpec
 
@@ -20,7 +21,10 @@ def load_task(path: Path) -> TaskSpec:
 
     Raises UserError naming the file and every field that is wrong.
     """
-    raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not YAML: {error}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path}: a task file is a mapping of keys; see docs/configuration.md")
     if raw.get("task") != path.stem:
@@ -28,8 +32,8 @@ def load_task(path: Path) -> TaskSpec:
     try:
         return TaskSpec.model_validate(raw)
     except ValidationError as error:
-        lines = [f"  {'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()]
-        raise UserError(f"{path} is not a valid task:\n" + "\n".join(lines)) from None
+        lines = explain(error, TaskSpec)
+        raise UserError(f"{path} is not a valid task:\n" + "\n".join(f"  {line}" for line in lines)) from None
 
 
 def task_names(folder: Path = FOLDER) -> list[str]:
@@ -42,5 +46,7 @@ def get_task(name: str, folder: Path = FOLDER) -> TaskSpec:
     path = folder / f"{name}.yaml"
     if not path.is_file():
         known = task_names(folder)
-        raise UserError(f'There is no task "{name}" in {folder.name}/.{did_you_mean(name, known)} Known tasks: {", ".join(known)}.')
+        raise UserError(
+            f'There is no task "{name}" in {folder.name}/.{did_you_mean(name, known)} Known tasks: {", ".join(known)}.'
+        )
     return load_task(path)
