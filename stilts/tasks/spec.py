@@ -35,16 +35,25 @@ class Source(Strict):
     revision: str | None = Field(
         None, description="Pinned commit; null: resolved at the first fetch and written to `tasks/revisions.lock.yaml`."
     )
-    branch: str = Field("main", description="Branch a missing pin is resolved from (`refs/convert/parquet` for script repositories).")
-    config: str = Field("default", description="Hub configuration; `{language}` stands for the language (or its alias).")
+    branch: str = Field(
+        "main", description="Branch a missing pin is resolved from (`refs/convert/parquet` for script repositories)."
+    )
+    config: str = Field(
+        "default", description="Hub configuration; `{language}` stands for the language (or its alias)."
+    )
     splits: dict[Split, str] = Field(default_factory=dict, description="Our split -> the repository's split.")
     languages_in: Literal["config", "id_prefix", "none"] = Field(
         "none",
-        description="Where the language of a row is found: one config a language, a prefix of `id` before the first `-`, "
-        "or nowhere (everything is in the source language).",
+        description="Where the language of a row is found: one config a language, a prefix of `id` before the first `-`, or "
+        "nowhere (everything is in the source language).",
     )
-    aliases: dict[str, str] = Field(default_factory=dict, description="Our language code -> the repository's name for it.")
-    files: str = Field("", description="URL of raw files with `{language}` and `{endpoint}`, for tasks that are not on the hub as tables.")
+    aliases: dict[str, str] = Field(
+        default_factory=dict, description="Our language code -> the repository's name for it."
+    )
+    files: str = Field(
+        "",
+        description="URL of raw files with `{language}` and `{endpoint}`, for tasks that are not on the hub as tables.",
+    )
 
 
 class TaskSpec(Strict):
@@ -57,17 +66,26 @@ class TaskSpec(Strict):
     description: str
     source: Source
     columns: dict[str, str] = Field(
-        default_factory=dict, description="Our column -> a `{column}` template over the repository's columns, or a column name."
+        default_factory=dict,
+        description="Our column -> a `{column}` template over the repository's columns, or a column name.",
     )
-    choices: list[str] = Field(default_factory=list, description="Multiple choice: one template a choice, or one list column.")
+    choices: list[str] = Field(
+        default_factory=list, description="Multiple choice: one template a choice, or one list column."
+    )
     labels: list[str] = Field(default_factory=list, description="Label names in the order of the model's outputs.")
     label_values: dict[str, str] = Field(
-        default_factory=dict, description="Raw label value (as text) -> label name; empty: the raw value is the label's position."
+        default_factory=dict,
+        description="Raw label value (as text) -> label name; empty: the raw value is the label's position.",
     )
-    quirks: list[Quirk] = Field(default_factory=list, description="Known faults of the real data that the reader mends and counts.")
-    languages: list[str] = Field(default_factory=list, description="Languages evaluated; empty: the source language only.")
+    quirks: list[Quirk] = Field(
+        default_factory=list, description="Known faults of the real data that the reader mends and counts."
+    )
+    languages: list[str] = Field(
+        default_factory=list, description="Languages evaluated; empty: the source language only."
+    )
     train_task: str | None = Field(
-        None, description="Task whose training split tunes this target; null: its own. Retrieval targets train on nothing."
+        None,
+        description="Task whose training split tunes this target; null: its own. Retrieval targets train on nothing.",
     )
     unanswerable: bool = Field(False, description="Span extraction: questions without an answer exist.")
     metrics: list[str] = Field(description="Metrics; a task score is their mean (QA: F1 and exact match).")
