@@ -26,13 +26,11 @@ def explain(error: ValidationError, root: type[BaseModel], at: str = "") -> list
         groups.setdefault(key, []).append(({**e, "place": place, "known": known}, union is not None))
     lines = []
     for key, found in groups.items():
-        deepest = max(len(e["place"]) for e, _ in found)
-        if deepest > len(key):
-            found = [(e, u) for e, u in found if len(e["place"]) > len(key) or not u]
-        if len(found) > 1 and all(u and e["place"] == key for e, u in found):
-            lines.append((key, _say_union([e for e, _ in found])))
+        inner = [e for e, union in found if not union or len(e["place"]) > len(key)]
+        if inner:
+            lines += [(e["place"], _say(e)) for e in inner]
         else:
-            lines += [(e["place"], _say(e)) for e, _ in found]
+            lines.append((key, _say_union([e for e, _ in found])))
     return list(
         dict.fromkeys(f"{'.'.join([*filter(None, [at]), *place]) or 'config'}: {text}" for place, text in lines)
     )

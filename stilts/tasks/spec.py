@@ -44,8 +44,8 @@ class Source(Strict):
     splits: dict[Split, str] = Field(default_factory=dict, description="Our split -> the repository's split.")
     languages_in: Literal["config", "id_prefix", "none"] = Field(
         "none",
-        description="Where the language of a row is found: one config a language, a prefix of `id` before the first `-`, or "
-        "nowhere (everything is in the source language).",
+        description="Where the language of a row is found: one config a language, a prefix of `id` before the first "
+        "`-`, or nowhere (everything is in the source language).",
     )
     aliases: dict[str, str] = Field(
         default_factory=dict, description="Our language code -> the repository's name for it."
