@@ -1,0 +1,81 @@
+"""Score one target's predictions in every language and protocol.
+
+Usage: python -m scripts.score --spec JSON --predictions predictions/x/manifest.json --data data/x/manifest.json
+       --output scores/x/manifest.json
+For retrieval targets --predictions is the manifest of the mined pairs. Writes scores.csv (docs/results.md).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from stilts.errors import UserError
+from stilts.metrics.judge import chance_controls, judge, judge_pairs, majority_controls
+from stilts.metrics.measure import Measure
+from stilts.metrics.table import Score, write_scores
+from stilts.provenance.job import run_job
+from stilts.provenance.manifest import read_manifest
+from stilts.tasks.spec import TaskSpec
+
+COLUMNS = {
+    "pair_classification": ["id", "language", "logits", "label"],
+    "multiple_choice": ["id", "language", "logits", "label"],
+    "token_tagging": ["id", "language", "tags", "gold"],
+    "span_extraction": ["id", "language", "text"],
+}
+
+
+def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
+    """Read predictions and gold, write scores.csv."""
+    task = TaskSpec.model_validate(spec["task"])
+    read_manifest(args.predictions)
+    read_manifest(args.data)
+    scores: list[Score] = []
+
+    def add(recipe: str, protocol: str, language: str, measure: Measure) -> None:
+        scores.append(
+            Score(
+                spec["experiment"], spec["backbone"], recipe, spec["target"], protocol, language,
+                str(spec["budget_point"]), int(spec["seed"]), *measure,
+            )
+        )  # fmt: skip
+
+    gold = ["id", "language"] + (["answers"] if task.kind == "span_extraction" else [])
+    data = _read(args.data.parent / "test.parquet", gold)
+    controls = spec.get("controls") and spec["recipe"] == "none"
+    if task.retrieval:
+        pairs = _read(args.predictions.parent / "pairs.parquet", ["language", "layer", "query", "match"])
+        for found in judge_pairs(task, pairs, spec["retrieval"]["pooling"], data):
+            add(spec["recipe"], *found)
+    else:
+        predictions = _read(args.predictions.parent / "predictions.parquet", COLUMNS[task.kind])
+        for found in judge(task, predictions, data):
+            add(spec["recipe"], *found)
+        if controls:
+            for found in majority_controls(task, predictions):
+                add("majority", *found)
+    chance = args.data.parent / "controls.json"
+    if controls and task.kind == "span_extraction" and chance.is_file():
+        for found in chance_controls(task, json.loads(chance.read_text(encoding="utf-8")), data):
+            add("type-chance", *found)
+    write_scores(folder / "scores.csv", scores)
+    return {"rows": len(scores), "languages": sorted({s.language for s in scores})}
+
+
+def _read(path: Path, columns: list[str]) -> dict[str, list]:
+    if not path.is_file():
+        raise UserError(f"{path} is missing: delete the folder's manifest and run the workflow again")
+    names = pq.read_schema(path).names
+    if lost := [c for c in columns if c not in names]:
+        raise UserError(f"{path} has no column {', '.join(lost)}; it has {', '.join(names)}")
+    return pq.read_table(path, columns=columns).to_pydict()
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(work, {"predictions": "", "data": ""}))

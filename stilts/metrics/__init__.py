@@ -1,0 +1,1 @@
+"""The field's scorers, each a small module without heavy imports."""

@@ -1,0 +1,1 @@
+"""Similarity search over sentence embeddings, in numpy."""
