@@ -6,7 +6,6 @@ sentencepiece learns the pieces; the fast `tokenizers` library applies them. Ids
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -58,9 +57,8 @@ class Tokenizer:
 def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[tuple[str, float]]:
     """Learn a sentencepiece model from lines; write `prefix`.model and return its pieces with log probabilities.
 
-    spec: vocabulary (special tokens included), character_coverage, tokenizer_model ("unigram" or "bpe"). A bpe
-    model's pieces become unigram pieces whose scores prefer few pieces, then early merges. Raises UserError
-    when the text is too small for the vocabulary.
+    spec: vocabulary (special tokens included; fewer pieces are made when the text holds fewer), character_coverage.
+    Raises UserError when the text holds more characters than the vocabulary has room for.
     """
     import sentencepiece as spm
 
@@ -68,7 +66,8 @@ def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[
         spm.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
             model_prefix=str(prefix),
-            model_type=spec["tokenizer_model"],
+            model_type="unigram",
+            hard_vocab_limit=False,
             vocab_size=spec["vocabulary"] - 2,  # sentencepiece has <unk> <s> </s>; XLM-R adds <pad> and <mask>
             character_coverage=spec["character_coverage"],
             normalization_rule_name="nmt_nfkc",
@@ -82,11 +81,7 @@ def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[
             "Lower pretraining.vocabulary or give it more text."
         ) from None
     model = spm.SentencePieceProcessor(model_file=f"{prefix}.model")
-    pieces = [(model.id_to_piece(i), model.get_score(i)) for i in range(3, model.get_piece_size())]
-    if spec["tokenizer_model"] == "bpe":
-        # A merge's rank is its score; a constant per piece makes the fewest pieces win, as merging would.
-        pieces = [(piece, -10.0 + score * 1e-4) for piece, score in pieces]
-    return pieces
+    return [(model.id_to_piece(i), model.get_score(i)) for i in range(3, model.get_piece_size())]
 
 
 def write_tokenizer(folder: Path, pieces: list[tuple[str, float]], charsmap: bytes, max_length: int) -> None:
@@ -130,9 +125,3 @@ def precompiled_charsmap(model: Path) -> bytes:
     parsed = proto.ModelProto()
     parsed.ParseFromString(model.read_bytes())
     return parsed.normalizer_spec.precompiled_charsmap
-
-
-def tokenizer_summary(folder: Path) -> dict:
-    """Return vocabulary size and special ids, for manifests."""
-    raw = json.loads((folder / FILE).read_text(encoding="utf-8"))
-    return {"vocabulary": len(raw["model"]["vocab"])}

@@ -1,0 +1,49 @@
+"""Sentence embeddings from any hidden state, all layers in one pass, the encoder cut at the deepest one read."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from stilts.errors import UserError
+from stilts.model.encoder import Encoder, Layout
+from stilts.model.heads import pool
+from stilts.progress import Progress
+from stilts.tokens.sequences import token_budget_batches
+from stilts.tokens.store import TokenSplit
+
+
+def resolve_layers(wanted: list[int] | str, encoder: Encoder) -> list[int]:
+    """Return hidden-state numbers, sorted; raises UserError for one the encoder does not have."""
+    depth = encoder.config.num_hidden_layers
+    layers = list(range(depth + 1)) if wanted == "all" else sorted(wanted)
+    if layers and layers[-1] > depth:
+        raise UserError(f"retrieval.layers asks for hidden state {layers[-1]}; the encoder has {depth} layers (0 is the embeddings)")
+    return layers
+
+
+@torch.no_grad()
+def embed(encoder: Encoder, split: TokenSplit, segment: int, rows: np.ndarray, layers: list[int], spec: dict, budget: int) -> np.ndarray:
+    """Return pooled states [layers, rows, hidden] float32 of one segment of the examples `rows`.
+
+    spec: pooling ("mean" over all sub-words with <s> and </s>, or "first"), max_length.
+    """
+    encoder.eval()
+    room = min(spec["max_length"], encoder.config.max_length) - 2
+    sequences = [np.concatenate(([split.cls], split.segment(int(r), segment)[:room], [split.sep])) for r in rows]
+    lengths = np.asarray([len(s) for s in sequences], np.int64)
+    cut = encoder.layers[: layers[-1]]
+    out = np.zeros((len(layers), len(rows), encoder.config.hidden_size), np.float32)
+    where = {layer: i for i, layer in enumerate(layers)}
+    with Progress("embed", len(rows)) as progress:
+        for chosen in token_budget_batches(lengths, budget):
+            layout = Layout(torch.from_numpy(lengths[chosen]))
+            ids = torch.from_numpy(np.concatenate([sequences[i] for i in chosen]).astype(np.int64))
+            states = encoder.embeddings(ids, layout, 0.0)
+            for k in range(len(cut) + 1):
+                if k in where:
+                    out[where[k], chosen] = pool(states, layout, spec["pooling"]).float().numpy()
+                if k < len(cut):
+                    states = cut[k](states, layout, 0.0)
+            progress.update(len(chosen))
+    return out

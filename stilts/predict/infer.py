@@ -1,0 +1,47 @@
+"""Run an encoder and a head over all items: one length-sorted queue, one pass, results in the items' order."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import nn
+
+from stilts.model.encoder import Encoder, Layout
+from stilts.progress import Progress
+from stilts.tokens.sequences import Items, token_budget_batches
+
+
+@torch.no_grad()
+def run_head(encoder: Encoder, head: nn.Module, items: Items, budget: int, what: str = "predict") -> list[np.ndarray]:
+    """Return the head's output of each item as float32.
+
+    Pairs and choices: logits [labels or choices]. Tagging: logits [sub-words, labels] of a window. Question
+    answering: scores [sub-words, 2] of a window; both without the special tokens around the window, but question
+    answering keeps the score of `<s>` (no answer) as row 0.
+    """
+    encoder.eval()
+    head.eval()
+    outputs: list[np.ndarray | None] = [None] * len(items)
+    batches = token_budget_batches(items.lengths, budget, items.choices)
+    with Progress(what, len(items)) as progress:
+        for chosen in batches:
+            batch = items.batch(chosen)
+            layout = Layout(torch.from_numpy(batch.lengths))
+            states = encoder(torch.from_numpy(batch.ids), layout)
+            scores = head(states, layout).float().numpy()
+            if items.kind in ("pair_classification", "multiple_choice"):
+                parts = list(scores)
+            else:
+                parts = np.split(scores, np.cumsum(batch.lengths)[:-1])
+                parts = [_window(items, int(i), part) for i, part in zip(chosen, parts, strict=True)]
+            for i, part in zip(chosen, parts, strict=True):
+                outputs[i] = np.array(part, np.float32)  # a copy: slices would keep whole batches alive
+            progress.update(len(chosen))
+    return outputs
+
+
+def _window(items: Items, item: int, scores: np.ndarray) -> np.ndarray:
+    first, last = items.rows[item, 1:]
+    if items.kind == "token_tagging":
+        return scores[1:-1]
+    return np.concatenate([scores[:1], scores[len(scores) - 1 - (last - first) : -1]])

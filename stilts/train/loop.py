@@ -1,0 +1,113 @@
+"""The training loop: one for every kind and for several tasks at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stilts.errors import UserError
+from stilts.model.encoder import Encoder, Layout
+from stilts.progress import Progress
+from stilts.tokens.sequences import Batch, Items, token_budget_batches
+from stilts.train.optimizer import AdamW
+from stilts.train.plan import Plan
+
+MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change the loss
+
+
+@dataclass
+class Part:
+    """One task of a run: its items, its head, and how a model is judged on source-language dev data (percent)."""
+
+    name: str
+    items: Items
+    head: nn.Module
+    evaluate: Callable[[Encoder, nn.Module], float] | None = None
+
+
+@dataclass
+class Outcome:
+    """What a run reports: steps done, real tokens seen, the dev score of the kept model and its step."""
+
+    steps: int
+    tokens: int
+    dev: float | None
+    best_step: int
+
+
+def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, Any], history: Path) -> Outcome:
+    """Train encoder and heads in place over the plan, keeping the best model on source-language dev data.
+
+    settings: the optimizer's and the selection's keys of `stilts.config.models.Training`. history: JSON lines of step,
+    loss (mean over the real targets of the step), learning-rate factor, gradient norm and dev scores. Raises UserError
+    when the loss is not finite.
+    """
+    modules = nn.ModuleList([encoder, *(p.head for p in parts)])
+    optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
+    encoder.dropout = settings["dropout"]
+    tokens, best, best_step, kept, waited = 0, None, len(plan), None, 0
+    with history.open("w", encoding="utf-8") as log, Progress("train", len(plan)) as progress:
+        for step, (t, chosen) in enumerate(plan, start=1):
+            modules.train()
+            rate = optimizer.factor(optimizer.done)
+            loss, seen = _backward(encoder, parts[t], chosen)
+            norm = optimizer.step()
+            tokens += seen
+            if not np.isfinite(loss):
+                raise UserError(
+                    f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}. Lower learning_rate or max_grad_norm."
+                )
+            record = {"step": step, "task": parts[t].name, "loss": round(loss, 6), "rate": round(rate, 6), "norm": round(norm, 6)}
+            progress.update(loss=loss)
+            if settings["eval_every"] and (step % settings["eval_every"] == 0 or step == len(plan)):
+                record["dev"] = score = _dev_score(encoder, parts)
+                if best is None or score > best:
+                    best, best_step, kept, waited = score, step, _snapshot(modules), 0
+                else:
+                    waited += 1
+            log.write(json.dumps(record) + "\n")
+            if waited >= settings["patience"]:
+                break
+    if kept is not None:
+        modules.load_state_dict(kept)
+    return Outcome(step, tokens, best, best_step)
+
+
+def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, int]:
+    """Add the gradients of one optimizer batch; return its loss and its real tokens.
+
+    The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch.
+    """
+    lengths = part.items.lengths[chosen]
+    batches = [part.items.batch(chosen[piece]) for piece in token_budget_batches(lengths, MICRO_BATCH, part.items.choices)]
+    total = sum(batch.count for batch in batches)
+    loss = 0.0
+    for batch in batches:
+        summed = batch_loss(encoder, part.head, batch) / max(1, total)
+        summed.backward()
+        loss += summed.item()
+    return loss, int(sum(batch.lengths.sum() for batch in batches))
+
+
+def batch_loss(encoder: Encoder, head: nn.Module, batch: Batch) -> Tensor:
+    """Return the loss of a batch, summed over its real targets."""
+    layout = Layout(torch.from_numpy(batch.lengths))
+    states = encoder(torch.from_numpy(batch.ids), layout)
+    targets = {k: torch.from_numpy(v) for k, v in batch.targets.items()}
+    return head.loss(states, layout, **targets)[0]
+
+
+def _dev_score(encoder: Encoder, parts: list[Part]) -> float:
+    scores = [p.evaluate(encoder, p.head) for p in parts if p.evaluate]
+    return round(float(np.mean(scores)), 6)
+
+
+def _snapshot(modules: nn.Module) -> dict[str, Tensor]:
+    return {k: v.detach().clone() for k, v in modules.state_dict().items()}

@@ -1,0 +1,75 @@
+"""Put a training run together from its spec: items, heads, dev evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from stilts.model.encoder import Encoder, initialise
+from stilts.model.heads import build_head
+from stilts.predict.records import dev_score, predict, read_examples
+from stilts.tasks.spec import TaskSpec
+from stilts.tokens.sequences import Items
+from stilts.tokens.store import TokenSplit
+from stilts.train.loop import Part
+from stilts.train.plan import cap_examples, generator
+
+EVAL_BATCH = 8192
+
+
+@dataclass
+class Sources:
+    """The folders of one task: its tokens and its examples (for the dev score)."""
+
+    tokens: Path
+    data: Path
+
+
+def outputs_of(task: TaskSpec, split: TokenSplit) -> int:
+    """Return how many outputs the head of a task has."""
+    return split.segments_of(0) - 1 if task.kind == "multiple_choice" else len(task.labels)
+
+
+def make_head(encoder: Encoder, task: TaskSpec, outputs: int, settings: dict[str, Any], seed: int) -> torch.nn.Module:
+    """Return the untrained head of a task; the seed and the task's name fix its weights, whatever the encoder."""
+    torch.manual_seed(int(generator(seed, f"head:{task.task}").integers(2**31)))
+    head = build_head(task.kind, encoder.config, outputs, settings["pooling"], settings["dropout"])
+    initialise(head)
+    return head
+
+
+def make_part(encoder: Encoder, task: TaskSpec, train: Sources, dev: Sources | None, dev_task: TaskSpec, spec: dict[str, Any]) -> Part:
+    """Return one task of a run, ready to train.
+
+    spec: seed, source_language, settings (a `Training` as a dict), blind. dev: where source-language validation examples lie
+    (of `dev_task`: a target such as XNLI is selected on its own dev set), None without selection.
+    """
+    settings, seed = spec["settings"], spec["seed"]
+    split = TokenSplit(train.tokens, "train")
+    length = min(settings["max_length"], encoder.config.max_length)
+    chosen = cap_examples(len(split), settings["max_train_examples"], seed, task.task)
+    items = Items(split, length, settings["doc_stride"], chosen, spec.get("blind", False))
+    head = make_head(encoder, task, outputs_of(task, split), settings, seed)
+    part = Part(task.task, items, head)
+    if dev is not None and settings["eval_every"]:
+        part.evaluate = _evaluator(dev_task, dev, length, spec)
+    return part
+
+
+def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
+    settings = spec["settings"]
+    split = TokenSplit(dev.tokens, "validation")
+    rows = split.where(spec["source_language"])
+    # The same dev subset in every arm: it depends on the task alone.
+    rows = rows[np.sort(generator(0, f"dev:{task.task}").permutation(len(rows))[: settings["eval_examples"]])]
+    data = read_examples(dev.data, "validation", rows)
+    items = Items(split, length, settings["doc_stride"], rows, spec.get("blind", False))
+
+    def evaluate(encoder: Encoder, head: torch.nn.Module) -> float:
+        return dev_score(task, predict(encoder, head, items, data, task, EVAL_BATCH, "dev"), data)
+
+    return evaluate
