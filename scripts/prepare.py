@@ -1,0 +1,35 @@
+"""Canonical examples of one task.
+
+Usage: python -m scripts.prepare --spec JSON --raw raw/x/manifest.json --output data/x/manifest.json
+spec: {"task": as in tasks/<task>.yaml, "provider": "mini" | "hub" | "local", "languages": [], "source_language": ""}
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from stilts.data.layout import Request
+from stilts.data.prepare import prepare
+from stilts.data.text import prepare_text
+from stilts.provenance.job import run_job
+from stilts.provenance.manifest import read_manifest
+
+
+def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
+    """Read `args.raw`'s folder and write one parquet a split into `folder`."""
+    request = Request.from_spec(spec)
+    read_manifest(args.raw)
+    run = prepare_text if request.task.kind == "masked_lm" else prepare
+    facts = run(request, args.raw.parent, folder)
+    for split, rows in facts["rows"].items():
+        print(f"{request.task.task} {split}: {sum(rows.values())} examples in {len(rows)} languages")
+    for what, number in sorted(facts["quirks"].items()):
+        print(f"  {what}: {sum(n for split in number.values() for n in split.values())}")
+    return facts
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(work, {"raw": ""}))

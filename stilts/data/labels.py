@@ -1,0 +1,45 @@
+"""Raw label values to positions in the task's `labels`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stilts.errors import UserError
+from stilts.tasks.spec import TaskSpec
+
+UNLABELLED = (None, "", "-1")
+
+
+def label_table(spec: TaskSpec, names: list[str], where: str) -> dict[str, int]:
+    """Return raw label (as text) -> position in `spec.labels`.
+
+    names: class names that the data set states for its integers. When they are the task's labels in another order
+    the names decide, not the numbers. Raises UserError when the data set has more classes than the task.
+    """
+    if spec.label_values:
+        return {raw: spec.labels.index(name) for raw, name in spec.label_values.items()}
+    positions = {name: number for number, name in enumerate(spec.labels)}
+    if names and len(names) != len(spec.labels):
+        raise UserError(f"{where}: the data set has the classes {names}, the task `{spec.task}` has {spec.labels}")
+    ordered = names if set(names) == set(positions) else spec.labels
+    return {**{str(number): positions[name] for number, name in enumerate(ordered)}, **positions}
+
+
+def read_labels(values: list[Any], table: dict[str, int], spec: TaskSpec, where: str) -> list[int | None]:
+    """Return the position of each raw label, None where a row is unlabelled (-1, empty or null).
+
+    Raises UserError for an unknown label, and for unlabelled rows of a task without the quirk `drop_unlabelled`.
+    """
+    texts = [None if value is None else str(value).strip() for value in values]
+    unknown = sorted({text for text in texts if text not in UNLABELLED and text not in table})
+    if unknown:
+        raise UserError(
+            f"{where} has labels that the task `{spec.task}` does not know: {', '.join(map(repr, unknown[:10]))}. "
+            f"Known: {', '.join(map(repr, table))}. Name them under `tasks: {spec.task}: label_values`."
+        )
+    found = [None if text in UNLABELLED else table[text] for text in texts]
+    if None in found and "drop_unlabelled" not in spec.quirks:
+        raise UserError(
+            f"{where} has {found.count(None)} rows without a label; the quirk `drop_unlabelled` leaves them out"
+        )
+    return found

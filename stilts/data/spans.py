@@ -1,0 +1,23 @@
+"""Answer offsets of extractive question answering."""
+
+from __future__ import annotations
+
+
+def find_answer(context: str, text: str, stated: int) -> int:
+    """Return where an answer begins (characters): the occurrence nearest to the stated offset, or -1 if there is none.
+
+    Builders stripped contexts without moving the offsets, so the true place lies at or before the stated one; of two
+    equally near occurrences the earlier is taken.
+    """
+    if not text:
+        return -1
+    if stated >= 0 and context.startswith(text, stated):
+        return stated
+    best, start = -1, context.find(text)
+    while start >= 0:
+        if best < 0 or abs(start - stated) < abs(best - stated):
+            best = start
+        if start > stated:
+            break
+        start = context.find(text, start + 1)
+    return best
