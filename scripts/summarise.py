@@ -1,0 +1,44 @@
+"""Gather every score of an experiment and write its tables.
+
+Usage: python -m scripts.summarise --spec JSON --scores scores/*/manifest.json [--scores-csv results/x/scores.csv]
+       --output tables/manifest.json
+Writes scores.csv and the tables of docs/results.md; --scores-csv receives a copy of the former.
+"""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+from typing import Any
+
+from stilts.metrics.table import Score, read_scores, write_csv, write_scores
+from stilts.provenance.job import run_job
+from stilts.provenance.manifest import read_manifest, write_atomic
+from stilts.report.study import Study
+from stilts.report.tables import all_tables
+
+
+def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
+    """Read all scores.csv, check them against the grid, write the tables."""
+    scores: list[Score] = []
+    for manifest in args.scores:
+        read_manifest(manifest)
+        scores += read_scores(manifest.parent / "scores.csv")
+    study = Study(spec, scores)
+    write_scores(folder / "scores.csv", study.scores)
+    counts = {}
+    for name, (columns, rows) in all_tables(study, spec.get("language_names", {})).items():
+        write_csv(folder / f"{name}.csv", columns, rows)
+        counts[name] = len(rows)
+    if counts["missing"]:
+        print(
+            f"{counts['missing']} scores or groups of scores are missing: see missing.csv; means over them are left out"
+        )
+    if args.scores_csv:
+        write_atomic(args.scores_csv, (folder / "scores.csv").read_text(encoding="utf-8"))
+    return {"scores": len(scores), "tables": counts}
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(work, {"scores": "+", "scores-csv": "?"}))

@@ -1,0 +1,1 @@
+"""From scores to tables, and from tables to the page people read."""

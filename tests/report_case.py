@@ -1,0 +1,66 @@
+"""A small made-up experiment for the tests of tables and report: a spec and its scores, by formula."""
+
+from __future__ import annotations
+
+from stilts.metrics.table import Score
+
+KINDS = {
+    "pawsx": ("pair_classification", "classification", ["accuracy"]),
+    "xcopa": ("multiple_choice", "classification", ["accuracy"]),
+    "udpos": ("token_tagging", "structured", ["f1"]),
+    "xquad": ("span_extraction", "qa", ["f1", "exact_match"]),
+    "tatoeba": ("bitext_retrieval", "retrieval", ["accuracy"]),
+}
+PROTOCOLS = {
+    "token_tagging": [("xtreme-f1", "f1"), ("accuracy", "accuracy"), ("seqeval-f1", "f1")],
+    "span_extraction": [("standard", "f1"), ("standard", "exact_match")],
+    "bitext_retrieval": [(f"layer{k}-mean", "accuracy") for k in (0, 1, 2)],
+}
+BOOST = {"none": 0, "mnli": 4, "squad1": 9}
+
+
+def task(name):
+    kind, group, metrics = KINDS[name]
+    languages = ["qab", "qac"] if kind == "bitext_retrieval" else ["qaa", "qab", "qac"]
+    labels = ["no", "yes"] if kind in ("pair_classification", "token_tagging") else []
+    return {
+        "task": name, "kind": kind, "group": group, "description": f"What {name} asks.", "metrics": metrics,
+        "source": {"id": f"org/{name}", "revision": "0123456789abcdef"}, "labels": labels, "languages": languages,
+        "licence": "CC BY 4.0", "citation": f"Author ({name})", "url": f"https://example.org/{name}",
+    }  # fmt: skip
+
+
+def spec(**more):
+    return {
+        "experiment": "x", "title": "A study", "stand_in": True, "source_language": "qaa",
+        "language_names": {"qaa": "Alva", "qab": "Brimo", "qac": "Cest"}, "targets": [task(t) for t in KINDS],
+        "recipes": list(BOOST), "controls": ["random-init", "blind"], "seeds": [1, 2], "budget_points": ["full"],
+        "retrieval_layer": 2, **more,
+    }  # fmt: skip
+
+
+def value(recipe, target, how, language, seed):
+    """A score in percent: 40 by task, less in other languages, more with the recipe, a little by seed."""
+    protocol, metric = how
+    if recipe in ("random-init", "blind", "majority", "type-chance"):
+        return 20.0 + (language == "qab")
+    base = 40 + 2 * list(KINDS).index(target) + (10 if language == "qaa" else 0) - (language == "qac")
+    base += {"exact_match": -6, "accuracy": 1, "f1": 0}[metric] + (2 * int(protocol[5]) if "layer" in protocol else 0)
+    return float(base + BOOST[recipe] * (1 if seed == 1 else 1.5) + seed)
+
+
+def scores(recipes=tuple(BOOST), targets=tuple(KINDS), seeds=(1, 2), controls=True):
+    rows = []
+    for target in targets:
+        kind = KINDS[target][0]
+        arms = [(r, s) for r in recipes for s in seeds]
+        if controls:
+            arms += [("random-init", 1)] + ([("majority", s) for s in seeds] if target == "pawsx" else [])
+        for recipe, seed in arms:
+            for protocol, metric in PROTOCOLS.get(kind, [("standard", "accuracy")]):
+                for language in task(target)["languages"]:
+                    v = value(recipe, target, (protocol, metric), language, seed)
+                    rows.append(
+                        Score("x", "mini", recipe, target, protocol, language, "full", seed, metric, v, 200, True)
+                    )
+    return rows

@@ -1,0 +1,247 @@
+"""Averages, differences, gaps and controls, by hand and against pandas."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import re
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from report_case import BOOST, KINDS, scores, spec
+
+from scripts import summarise
+from stilts.errors import UserError
+from stilts.metrics.table import COLUMNS, read_scores, write_scores
+from stilts.provenance.job import run_job
+from stilts.provenance.manifest import write_manifest
+from stilts.report.study import Study
+from stilts.report.tables import all_tables, number
+
+
+def tables(rows, **more):
+    made = all_tables(Study(spec(**more), rows), spec()["language_names"])
+    return {name: pd.DataFrame(r, columns=c).apply(_numeric) for name, (c, r) in made.items()}
+
+
+def _numeric(column):
+    if column.name == "missing":
+        return column
+    try:
+        return pd.to_numeric(column)
+    except (ValueError, TypeError):
+        return column
+
+
+def pick(frame, **where):
+    for column, wanted in where.items():
+        frame = frame[frame[column] == wanted]
+    return frame
+
+
+def one(frame, **where):
+    frame = pick(frame, **where)
+    assert len(frame) == 1, (where, frame)
+    return frame.iloc[0]
+
+
+def test_question_answering_is_the_mean_of_f1_and_exact_match_over_all_languages():
+    rows = scores()
+    frame = tables(rows)["targets"]
+    found = one(frame, recipe="mnli", target="xquad", average="all")
+    by_seed = {}
+    for seed in (1, 2):
+        mine = [s for s in rows if (s.recipe, s.target, s.seed) == ("mnli", "xquad", seed)]
+        f1, em = ([s.value for s in mine if s.metric == m] for m in ("f1", "exact_match"))
+        by_seed[seed] = (sum(f1) / 3 + sum(em) / 3) / 2
+    assert found["mean"] == pytest.approx((by_seed[1] + by_seed[2]) / 2, abs=1e-4)
+    assert found["sd"] == pytest.approx(abs(by_seed[1] - by_seed[2]) / math.sqrt(2), abs=1e-4)
+    # mnli gives 4 points at seed 1 and 6 at seed 2: paired difference 5, sd sqrt(2).
+    assert (found["difference"], found["difference_sd"]) == (5.0, pytest.approx(math.sqrt(2), abs=1e-4))
+    assert found["missing"] == ""
+
+
+def test_every_mean_agrees_with_pandas():
+    rows = scores(controls=False)
+    found = tables(rows)
+    frame = pd.DataFrame(rows)
+    head = {t: "xtreme-f1" if t == "udpos" else "layer2-mean" if t == "tatoeba" else "standard" for t in KINDS}
+    frame = frame[frame["protocol"] == frame["target"].map(head)]
+    for average, chosen in (("all", frame), ("zero-shot", frame[frame["language"] != "qaa"])):
+        by_seed = chosen.groupby(["recipe", "target", "seed"])["value"].mean().groupby(["recipe", "seed"]).mean()
+        for recipe in BOOST:
+            ours = one(found["overall"], recipe=recipe, scope="overall", average=average)
+            assert ours["mean"] == pytest.approx(by_seed[recipe].mean(), abs=1e-3)
+            assert ours["sd"] == pytest.approx(by_seed[recipe].std(ddof=1), abs=1e-3)
+            assert ours["targets"] == " ".join(KINDS)
+    classes = one(found["overall"], recipe="squad1", scope="classification", average="all")
+    members = [one(found["targets"], recipe="squad1", target=t, average="all") for t in ("pawsx", "xcopa")]
+    assert classes["mean"] == pytest.approx(sum(m["mean"] for m in members) / 2, abs=1e-4)
+    wide = one(found["target_x_recipe"], target="overall", average="all")
+    assert wide["squad1 - none"] == pytest.approx(wide["squad1"] - wide["none"], abs=1e-4)
+
+
+def test_source_language_alone_and_without_it():
+    frame = tables(scores())["targets"]
+    every, zero, source = (
+        one(frame, recipe="none", target="pawsx", average=a)["mean"] for a in ("all", "zero-shot", "source")
+    )
+    assert every == pytest.approx((2 * zero + source) / 3, abs=1e-4)
+    assert source > zero
+    assert pick(frame, target="tatoeba", average="source").empty  # the source language is not looked for in itself
+
+
+def test_what_is_missing_is_named_and_never_averaged():
+    rows = [
+        s for s in scores() if not (s.recipe == "mnli" and s.target == "pawsx" and s.seed == 2 and s.language == "qac")
+    ]
+    found = tables(rows)
+    place = one(found["targets"], recipe="mnli", target="pawsx", average="all")
+    assert (place["seeds"], place["missing"]) == (1, "seed 2: qac (no score)")
+    assert math.isnan(place["mean"])
+    assert math.isnan(place["difference"])
+    # Every mean above it is gone too, and says why; other groups, targets and recipes stand.
+    for scope, gone in (("classification", True), ("overall", True), ("qa", False)):
+        row = one(found["overall"], recipe="mnli", scope=scope, average="all")
+        assert math.isnan(row["mean"]) == gone
+        assert ("pawsx seed 2: qac (no score)" in row["missing"]) == gone
+    assert not math.isnan(one(found["targets"], recipe="mnli", target="pawsx", average="source")["mean"])
+    assert not math.isnan(one(found["overall"], recipe="squad1", scope="overall", average="all")["mean"])
+    listed = found["missing"].to_dict("records")
+    assert [(r["recipe"], r["language"], r["seed"], r["problem"]) for r in listed] == [("mnli", "qac", 2, "no score")]
+
+
+def test_nan_is_a_gap_and_a_whole_target_is_one_line():
+    rows = [s for s in scores() if not (s.recipe == "none" and s.target == "udpos" and s.seed == 1)]
+    spoiled = next(i for i, s in enumerate(rows) if (s.recipe, s.target, s.language) == ("squad1", "xcopa", "qab"))
+    rows[spoiled] = rows[spoiled]._replace(value=math.nan)
+    found = tables(rows)
+    listed = found["missing"][["recipe", "target", "language", "problem"]].to_numpy().tolist()
+    assert sorted(listed) == [["none", "udpos", "all", "no score at all"], ["squad1", "xcopa", "qab", "not a number"]]
+    # The baseline's gap takes the differences of the others, not their means.
+    row = one(found["targets"], recipe="squad1", target="udpos", protocol="xtreme-f1", average="all")
+    assert not math.isnan(row["mean"])
+    assert math.isnan(row["difference"])
+    assert row["missing"] == "none seed 1: qaa, qab, qac (no score)"
+
+
+def test_without_a_baseline_there_is_no_difference():
+    found = tables(scores(recipes=("mnli",)), recipes=["mnli"])
+    row = one(found["targets"], recipe="mnli", target="pawsx", average="all")
+    assert math.isnan(row["difference"])
+    assert "no recipe `none`" in row["missing"]
+
+
+def test_one_seed_has_no_spread():
+    frame = tables(scores(seeds=(1,)), seeds=[1])["targets"]
+    assert pick(frame, role="recipe")["mean"].notna().all()
+    assert frame["sd"].isna().all()
+
+
+def test_controls_decide_what_counts():
+    rows = scores()
+    rows = [s._replace(value=20.4) if (s.recipe, s.target) == ("none", "xcopa") else s for s in rows]
+    frame = tables(rows)["controls"]
+    good = one(frame, recipe="none", target="xquad", average="zero-shot", control="random-init")
+    assert (good["control_score"], good["counts"]) == (20.5, "yes")
+    share = (good["score"] / 100 * 200 + 2) / 204
+    chance = (20.5 / 100 * 200 + 2) / 204
+    noise = 2 * 100 * math.sqrt(share * (1 - share) / 204 + chance * (1 - chance) / 204)
+    assert good["noise"] == pytest.approx(noise, abs=1e-3)
+    assert one(frame, recipe="none", target="xcopa", average="zero-shot", control="random-init")["counts"] == "no"
+    assert one(frame, recipe="none", target="xcopa", average="qac", control="random-init")["counts"] == "unclear"
+    assert set(pick(frame, target="pawsx")["control"]) == {"random-init", "majority"}
+    bare = tables(scores(controls=False))["controls"]
+    assert set(bare["counts"]) == {"unknown"}
+
+
+def test_a_score_beaten_in_one_seed_is_unclear():
+    rows = scores(targets=("pawsx",))
+    rows = [s._replace(value=15.0 if s.seed == 1 else 95.0) if s.recipe == "none" else s for s in rows]
+    frame = tables(rows, targets=spec()["targets"][:1])["controls"]
+    assert one(frame, recipe="none", average="all", control="random-init")["counts"] == "unclear"
+
+
+def test_layers_of_retrieval():
+    frame = tables(scores())["retrieval_layers"]
+    mine = pick(frame, recipe="squad1")
+    assert mine["layer"].tolist() == [0, 1, 2]
+    assert mine["headline"].tolist() == ["no", "no", "yes"]
+    assert mine["mean"].is_monotonic_increasing
+    assert set(frame["role"]) == {"recipe", "control"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: [*s, s[0]._replace(value=1.0)], "two scores of none > pawsx@standard, qaa"),
+        (lambda s: [*s, s[0]._replace(recipe="qqp")], "recipe 'qqp' is not part of experiment 'x'"),
+        (lambda s: [*s, s[0]._replace(experiment="y")], "experiment 'y' is not part"),
+        (lambda s: [*s, s[0]._replace(language="qaz")], "the task's languages are qaa, qab, qac"),
+        (lambda s: [*s, s[0]._replace(seed=9)], "the seeds of the experiment are 1, 2"),
+        (lambda s: [s[0], s[0]._replace(n=199, recipe="mnli")], "n is 199, but 200"),
+    ],
+)
+def test_what_does_not_belong_is_an_error(change, message):
+    rows = sorted(scores(), key=lambda s: s.recipe != "none")
+    with pytest.raises(UserError, match=re.escape(message)):
+        Study(spec(), change(rows))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_order_of_the_rows_does_not_matter(seed):
+    rows = scores(targets=("xquad", "tatoeba"))
+    mixed = rows.copy()
+    random.Random(seed).shuffle(mixed)
+    kept = spec(targets=[t for t in spec()["targets"] if t["task"] in ("xquad", "tatoeba")])
+    assert all_tables(Study(kept, rows), {}) == all_tables(Study(kept, mixed), {})
+
+
+def test_scores_file_round_trip_and_faults(tmp_path):
+    path = tmp_path / "scores.csv"
+    rows = [s._replace(value=round(s.value, 6)) for s in scores()]
+    write_scores(path, reversed(rows))
+    assert read_scores(path) == sorted(rows, key=lambda s: s.key)
+    text = path.read_text()
+    path.write_text(text.replace("true", "perhaps", 1))
+    with pytest.raises(UserError, match="line 2: not a score row"):
+        read_scores(path)
+    path.write_text(text.replace("seed", "sead", 1))
+    with pytest.raises(UserError, match="its columns are not experiment"):
+        read_scores(path)
+
+
+def test_numbers_are_written_without_noise():
+    assert [number(v) for v in (None, -0.0, 1e-15, 100 / 3, -2.0, 99.9999999)] == ["", "0", "0", "33.3333", "-2", "100"]
+
+
+def test_job_writes_tables_and_the_copy(tmp_path, capsys):
+    manifests = []
+    for recipe in BOOST:
+        folder = tmp_path / "scores" / recipe
+        folder.mkdir(parents=True)
+        write_scores(folder / "scores.csv", scores(recipes=(recipe,), controls=recipe == "none"))
+        manifests.append(str(write_manifest(folder)))
+    out = tmp_path / "my results" / "tables" / "manifest.json"
+    copy = tmp_path / "my results" / "scores.csv"
+
+    def run(order, **more):
+        argv = ["--spec", json.dumps(spec(**more)), "--output", str(out), "--scores-csv", str(copy), "--scores", *order]
+        return run_job(summarise.work, {"scores": "+", "scores-csv": "?"}, argv)
+
+    assert run(manifests) == 0
+    first = {p.name: p.read_bytes() for p in out.parent.iterdir() if p.name != "run.json"}
+    assert copy.read_bytes() == first["scores.csv"]
+    assert copy.read_text().splitlines()[0] == ",".join(COLUMNS)
+    assert run(manifests[::-1]) == 0
+    assert {p.name: p.read_bytes() for p in out.parent.iterdir() if p.name != "run.json"} == first
+    assert capsys.readouterr().out == ""
+    assert run(manifests[:2]) == 0
+    assert "missing.csv" in capsys.readouterr().out
+    assert run(manifests, seeds=[1]) == 2
+    assert not Path(f"{out.parent}.part").exists()
