@@ -15,7 +15,7 @@ from typing import Any
 from stilts.metrics.table import Score, read_scores, write_csv, write_scores
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest, write_atomic
-from stilts.report.study import Study
+from stilts.report.grid import ScoreGrid
 from stilts.report.tables import all_tables
 
 
@@ -25,10 +25,10 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     for manifest in args.scores:
         read_manifest(manifest)
         scores += read_scores(manifest.parent / "scores.csv")
-    study = Study(spec, scores)
-    write_scores(folder / "scores.csv", study.scores)
+    grid = ScoreGrid(spec, scores)
+    write_scores(folder / "scores.csv", grid.scores)
     counts = {}
-    for name, (columns, rows) in all_tables(study, spec.get("language_names", {})).items():
+    for name, (columns, rows) in all_tables(grid, spec.get("language_names", {})).items():
         write_csv(folder / f"{name}.csv", columns, rows)
         counts[name] = len(rows)
     if counts["missing"]:

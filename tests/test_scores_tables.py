@@ -19,12 +19,12 @@ from stilts.errors import UserError
 from stilts.metrics.table import COLUMNS, read_scores, write_scores
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import write_manifest
-from stilts.report.study import Study
+from stilts.report.grid import ScoreGrid
 from stilts.report.tables import all_tables, number
 
 
 def tables(rows, **more):
-    made = all_tables(Study(spec(**more), rows), spec()["language_names"])
+    made = all_tables(ScoreGrid(spec(**more), rows), spec()["language_names"])
     return {name: pd.DataFrame(r, columns=c).apply(_numeric) for name, (c, r) in made.items()}
 
 
@@ -183,13 +183,13 @@ def test_layers_of_retrieval():
         (lambda s: [*s, s[0]._replace(experiment="y")], "experiment 'y' is not part"),
         (lambda s: [*s, s[0]._replace(language="qaz")], "the task's languages are qaa, qab, qac"),
         (lambda s: [*s, s[0]._replace(seed=9)], "the seeds of the experiment are 1, 2"),
-        (lambda s: [s[0], s[0]._replace(n=199, recipe="mnli")], "n is 199, but 200"),
+        (lambda s: [s[0], s[0]._replace(n=199, recipe="mnli")], "n is 200, but 199 for mnli"),
     ],
 )
 def test_what_does_not_belong_is_an_error(change, message):
     rows = sorted(scores(), key=lambda s: s.recipe != "none")
     with pytest.raises(UserError, match=re.escape(message)):
-        Study(spec(), change(rows))
+        ScoreGrid(spec(), change(rows))
 
 
 @settings(max_examples=25, deadline=None)
@@ -199,7 +199,7 @@ def test_order_of_the_rows_does_not_matter(seed):
     mixed = rows.copy()
     random.Random(seed).shuffle(mixed)
     kept = spec(targets=[t for t in spec()["targets"] if t["task"] in ("xquad", "tatoeba")])
-    assert all_tables(Study(kept, rows), {}) == all_tables(Study(kept, mixed), {})
+    assert all_tables(ScoreGrid(kept, rows), {}) == all_tables(ScoreGrid(kept, mixed), {})
 
 
 def test_scores_file_round_trip_and_faults(tmp_path):

@@ -76,7 +76,7 @@ class Values:
         return Values(pairs if whole else {}, self.gaps + other.gaps)
 
 
-class Study:
+class ScoreGrid:
     """All scores of one experiment beside the grid its configuration asked for."""
 
     def __init__(self, spec: dict[str, Any], scores: Iterable[Score]) -> None:
