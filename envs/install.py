@@ -29,7 +29,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch", default="", help="cpu, auto (by the driver), or a CUDA build such as cu128")
     wanted = parser.parse_args().torch
-    if sys.version_info < (3, 11):
+    if sys.version_info < (3, 11):  # noqa: UP036 (this file runs on whatever Python there is)
         version = ".".join(map(str, sys.version_info[:3]))
         sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {version}. Try: make env PYTHON=python3.11")
     before = json.loads(STAMP.read_text()) if STAMP.is_file() else {}
