@@ -133,7 +133,21 @@ def test_without_a_baseline_there_is_no_difference():
     found = tables(scores(recipes=("mnli",)), recipes=["mnli"])
     row = one(found["targets"], recipe="mnli", target="pawsx", average="all")
     assert math.isnan(row["difference"])
-    assert "no recipe `none`" in row["missing"]
+    assert row["missing"] == "no recipe `none` to compare with"
+
+
+def test_each_target_may_have_its_own_budget_points():
+    points = {t: ["full"] for t in KINDS} | {"pawsx": ["full", "d2"]}
+    rows = scores()
+    rows += [s._replace(budget_point="d2", value=s.value - 7) for s in rows if s.target == "pawsx"]
+    found = tables(rows, budget_points=points)
+    assert found["missing"].empty
+    less, full = (
+        one(found["overall"], recipe="mnli", scope="overall", average="all", budget_point=p) for p in ("d2", "full")
+    )
+    assert (less["targets"], full["targets"]) == ("pawsx", " ".join(KINDS))
+    with pytest.raises(UserError, match="the target's budget points are full"):
+        tables(rows)
 
 
 def test_one_seed_has_no_spread():

@@ -80,13 +80,19 @@ class ScoreGrid:
     """All scores of one experiment beside the grid its configuration asked for."""
 
     def __init__(self, spec: dict[str, Any], scores: Iterable[Score]) -> None:
-        """Index the scores; raises UserError for duplicates, strays and test sets of differing size."""
+        """Index the scores; raises UserError for duplicates, strays and test sets of differing size.
+
+        spec: that of rule summarise (docs/results.md); `budget_points` is one list, or one for each target.
+        """
         self.experiment: str = spec["experiment"]
         self.source: str = spec["source_language"]
         self.tasks = [TaskSpec.model_validate(t) for t in spec["targets"]]
         self.recipes: list[str] = list(spec["recipes"])
         self.seeds = [int(s) for s in spec["seeds"]]
-        self.budget_points = [str(b) for b in spec["budget_points"]]
+        points = spec["budget_points"]
+        self.points = {
+            t.task: [str(p) for p in (points[t.task] if isinstance(points, dict) else points)] for t in self.tasks
+        }
         self.layer, self.pooling = int(spec["retrieval_layer"]), spec.get("retrieval_pooling", "mean")
         self.scores = sorted(scores, key=lambda s: s.key)
         self.backbones: list[str] = list(spec.get("backbones") or dict.fromkeys(s.backbone for s in self.scores))
@@ -105,7 +111,6 @@ class ScoreGrid:
             "backbone": set(self.backbones),
             "recipe": {*self.recipes, *self.controls},
             "target": {t.task for t in self.tasks},
-            "budget_point": set(self.budget_points),
         }
         languages = {t.task: set(self.languages(t)) for t in self.tasks}
         for s in self.scores:
@@ -116,6 +121,8 @@ class ScoreGrid:
                         f"score of {where}: {name} {getattr(s, name)!r} is not part of experiment "
                         f"{self.experiment!r} ({', '.join(sorted(values))}); delete stale files below scores/"
                     )
+            if s.budget_point not in self.points[s.target]:
+                raise UserError(f"score of {where}: the target's budget points are {', '.join(self.points[s.target])}")
             if s.language not in languages[s.target]:
                 raise UserError(f"score of {where}: the task's languages are {', '.join(sorted(languages[s.target]))}")
             if s.recipe in self.recipes and s.seed not in self.seeds:
@@ -128,9 +135,14 @@ class ScoreGrid:
             self._cells[s.key] = s
             self._seen.setdefault((s.backbone, s.budget_point, s.recipe, s.target), set()).add(s.seed)
 
-    def arms(self, recipes: Sequence[str]) -> list[Arm]:
-        """Return backbone x budget point x the given recipes, in the order of the configuration."""
-        return [Arm(b, p, r) for b in self.backbones for p in self.budget_points for r in recipes]
+    def arms(self, recipes: Sequence[str], tasks: Sequence[TaskSpec]) -> list[Arm]:
+        """Return backbone x budget point of any of the tasks x recipe, in the order of the configuration."""
+        points = list(dict.fromkeys(p for t in tasks for p in self.points[t.task]))
+        return [Arm(b, p, r) for b in self.backbones for p in points for r in recipes]
+
+    def members(self, arm: Arm, tasks: Sequence[TaskSpec], average: str) -> list[TaskSpec]:
+        """Return the targets that have the arm's budget point and a language of the average."""
+        return [t for t in tasks if arm.budget_point in self.points[t.task] and self.languages(t, average)]
 
     def ran(self, arm: Arm, task: TaskSpec) -> bool:
         """Whether there is any score of an arm on a target."""

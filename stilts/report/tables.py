@@ -80,10 +80,10 @@ def overall(grid: ScoreGrid) -> Table:
     """Means over the targets of a group and over all targets, headline protocols only."""
     columns = [*ARM, "recipe", "scope", "average", "targets", *STATS]
     rows = []
-    for arm in grid.arms(grid.recipes):
+    for arm in grid.arms(grid.recipes, grid.tasks):
         for scope, tasks in _scopes(grid):
             for average in (ALL, ZERO_SHOT):
-                members = [t for t in tasks if grid.languages(t, average)]
+                members = grid.members(arm, tasks, average)
                 values = grid.over_targets(arm, members, average)
                 base = grid.over_targets(arm._replace(recipe=BASELINE), members, average)
                 listed = " ".join(t.task for t in members)
@@ -183,13 +183,13 @@ def target_x_recipe(grid: ScoreGrid) -> Table:
     others = [r for r in grid.recipes if r != BASELINE]
     columns = [*ARM, "target", "protocol", "average", *grid.recipes, *(f"{r} - {BASELINE}" for r in others)]
     rows = []
-    for backbone, point, _ in grid.arms([BASELINE]):
+    for backbone, point, _ in grid.arms([BASELINE], grid.tasks):
         for average in AVERAGES:
             lines = [(t.task, grid.headline(t), [t]) for t in grid.tasks]
             if average != SOURCE:
                 lines += [(scope, "", tasks) for scope, tasks in _scopes(grid)]
             for name, protocol, tasks in lines:
-                members = [t for t in tasks if grid.languages(t, average)]
+                members = grid.members(Arm(backbone, point, BASELINE), tasks, average)
                 found = {r: grid.over_targets(Arm(backbone, point, r), members, average) for r in grid.recipes}
                 base = found.get(BASELINE, Values())
                 means = [number(v.mean) for v in found.values()]
@@ -203,7 +203,7 @@ def _places(grid: ScoreGrid, controls: bool = True) -> Iterator[tuple[Arm, str, 
     """Yield (arm, role, task, protocol): recipes on every target, controls where they ran."""
     for task in grid.tasks:
         for role, recipes in (("recipe", grid.recipes), ("control", grid.controls if controls else [])):
-            for arm in grid.arms(recipes):
+            for arm in grid.arms(recipes, [task]):
                 if role == "recipe" or grid.ran(arm, task):
                     for protocol in grid.protocols(task, arm):
                         yield arm, role, task, protocol
@@ -217,8 +217,9 @@ def _scopes(grid: ScoreGrid) -> list[tuple[str, list[TaskSpec]]]:
 def _stats(grid: ScoreGrid, arm: Arm, values: Values, base: Values, with_target: bool = False) -> list[str]:
     paired = arm.recipe in grid.recipes and arm.recipe != BASELINE
     less = values.minus(base) if paired else Values()
-    lost = say_gaps(values.gaps + (base.gaps if paired else ()), with_target)
-    if paired and BASELINE not in grid.recipes:
+    anchored = BASELINE in grid.recipes
+    lost = say_gaps(values.gaps + (base.gaps if paired and anchored else ()), with_target)
+    if paired and not anchored:
         lost = "; ".join(filter(None, [lost, f"no recipe `{BASELINE}` to compare with"]))
     return [str(len(values.by_seed)), *map(number, (values.mean, values.sd, less.mean, less.sd)), lost]
 
