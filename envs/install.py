@@ -84,7 +84,7 @@ def uv_settings() -> dict[str, str]:
 
 
 def local_cpu_wheel(folders: str) -> str:
-    """Return the CPU build of torch that a wheel folder holds for this Python, as a requirement, or the empty string."""
+    """Return the CPU build of torch that a wheel folder holds for this Python as a requirement, or ""."""
     name = TORCH.read_text().strip().replace("==", "-")
     abi = subprocess.run(
         [PYTHON, "-c", "import sys; print('cp%d%d' % sys.version_info[:2])"], capture_output=True, text=True, check=True

@@ -113,6 +113,14 @@ MISTAKES = {
         "backbones: {mini: {source: pretrain, pretraining: {corpus: mnli}}}",
         'backbones.mini.pretraining.corpus: "mnli" is a pair_classification task; pretraining reads one of kind',
     ),
+    "a language that the mini world does not have": (
+        "world: {languages: [qaa, xyz]}",
+        "world: no language 'xyz'; there are",
+    ),
+    "a source language outside the mini world": (
+        "source_language: de",
+        "world: source_language 'de' is not among languages",
+    ),
     "local data without a folder": ("provider: local", "provider: local needs `local_data`"),
     "local data that is not there": (
         "{provider: local, local_data: nowhere}",

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from stilts.config.messages import explain
 from stilts.config.models import CONTROLS, Config, Pretraining
 from stilts.errors import UserError, did_you_mean
+from stilts.miniworld.settings import resolve_world
 from stilts.tasks.registry import get_task
 from stilts.tasks.spec import TaskSpec
 
@@ -129,6 +130,11 @@ def _cross_check(config: Config) -> list[str]:
             problems.append(f'{where}: "{name}" is a {task.kind} task; pretraining reads one of kind masked_lm')
         if where == "tasks":
             problems += _task_faults(config, name)
+    if config.provider == "mini":
+        try:
+            resolve_world(config.world.model_dump() | {"source_language": config.source_language})
+        except UserError as error:
+            problems.append(f"world: {str(error).removeprefix('mini world: ')}")
     if config.provider == "local" and not config.local_data:
         problems.append("provider: local needs `local_data`, the folder that holds the files")
     if config.provider == "local" and config.local_data and not Path(config.local_data).is_dir():
