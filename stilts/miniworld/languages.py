@@ -1,11 +1,11 @@
-"""The artificial languages: script, sounds, word order, morphology. Codes are ISO 639 local-use codes, names invented."""
+"""The artificial languages: script, sounds, word order, morphology. Codes are ISO 639 local-use codes."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-LATIN_CONSONANTS = "p b t d k g m n l r s v f z".split()
-LATIN_VOWELS = "a e i o u".split()
+LATIN_CONSONANTS = ["p", "b", "t", "d", "k", "g", "m", "n", "l", "r", "s", "v", "f", "z"]
+LATIN_VOWELS = ["a", "e", "i", "o", "u"]
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,112 @@
+"""Passages with questions: extractive QA, with and without unanswerable questions."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import NamedTuple
+
+from stilts.miniworld.documents import ASKED, question_about
+from stilts.miniworld.grammar import Speaker
+from stilts.miniworld.meaning import Event, Sampler, slot_values
+
+
+class Question(NamedTuple):
+    """A question about a passage: what it keeps of an event, the slot asked for, the passage's events, the one meant.
+
+    `meant` is None when nothing in the passage answers it.
+    """
+
+    kept: Event
+    ask: str
+    events: tuple[Event, ...]
+    meant: int | None
+
+
+def answers(kept: Event, ask: str, event: Event) -> bool:
+    """Whether the event answers the question: it agrees with all that is kept and fills the asked slot."""
+    given = {slot: value for slot, value in slot_values(kept).items() if slot != ask}
+    told = slot_values(event)
+    return ask in told and all(told.get(slot) == value for slot, value in given.items())
+
+
+def passage(rng: Random, sampler: Sampler, size: int) -> tuple[Event, ...]:
+    """Events told together. Later ones often share the verb or a participant with an earlier one."""
+    events: list[Event] = []
+    for _ in range(size):
+        event = sampler.event(place=0.75, time=0.6, attribute=0.3, count=0.15)
+        if events and rng.random() < 0.3:
+            earlier = rng.choice(events)
+            if rng.random() < 0.5:
+                event = event._replace(agent=earlier.agent)
+            elif (earlier.verb in _animate()) == (event.verb in _animate()):
+                event = event._replace(verb=earlier.verb)
+        if event.agent.head == event.patient.head:
+            return passage(rng, sampler, size)
+        events.append(event)
+    return tuple(events)
+
+
+def _animate() -> list[str]:
+    from stilts.miniworld.meaning import ANIMATE_VERBS
+
+    return ANIMATE_VERBS
+
+
+def ask_about(rng: Random, events: tuple[Event, ...], meant: int, drop: float = 0.5) -> Question | None:
+    """A question that exactly one event of the passage answers; None if the draw turned out ambiguous."""
+    filled = slot_values(events[meant])
+    # Each kind of question is equally likely among those the event can answer, so no type dominates.
+    ask = rng.choice([slot for slot in ASKED if slot in filled])
+    kept, ask = question_about(events[meant], rng, ask, drop)
+    fits = [answers(kept, ask, event) for event in events]
+    if fits.count(True) != 1 or not fits[meant]:
+        return None
+    return Question(kept, ask, events, meant)
+
+
+def question(rng: Random, sampler: Sampler, size: int = 3) -> Question:
+    """A passage with one answerable question."""
+    while True:
+        events = passage(rng, sampler, size)
+        found = ask_about(rng, events, rng.randrange(size))
+        if found:
+            return found
+
+
+def unanswerable(rng: Random, sampler: Sampler, size: int = 3) -> Question:
+    """A question whose event, but for one participant or the verb, is told in the passage: nothing there answers it."""
+    while True:
+        found = question(rng, sampler, size)
+        side = "patient" if found.ask.startswith("agent") else "agent"
+        other = sampler.core(1.0 if found.kept.verb in _animate() else 0.0)
+        entity = getattr(found.kept, side)._replace(head=getattr(other, side).head, attribute=None, count=None)
+        kept = found.kept._replace(**{side: entity})
+        if kept.agent.head != kept.patient.head and not any(answers(kept, found.ask, event) for event in found.events):
+            return Question(kept, found.ask, found.events, None)
+
+
+def say(speaker: Speaker, item: Question) -> dict[str, object]:
+    """The item in a language: context, question, answer text and character offset, sentences with their offsets.
+
+    Unanswerable items have empty `answers`. The answer's text always equals context[start : start + len(text)].
+    """
+    words, bounds = [], []
+    for event in item.events:
+        sentence = speaker.sentence(event)
+        bounds.append((len(words), len(words) + len(sentence)))
+        words += sentence
+    text = speaker.join(words)
+    found = {"text": [], "answer_start": []}
+    if item.meant is not None:
+        low, high = bounds[item.meant]
+        at = [i for i in range(low, high) if words[i].slot == item.ask]
+        start, end = text.spans[at[0]][0], text.spans[at[-1]][1]
+        found = {"text": [text.text[start:end]], "answer_start": [start]}
+    breaks = [[text.spans[low][0], text.spans[high - 1][1]] for low, high in bounds]
+    return {
+        "context": text.text,
+        "question": speaker.text(speaker.question(item.kept, item.ask)),
+        "answers": found,
+        "sentences": [text.text[a:b] for a, b in breaks],
+        "sentence_breaks": breaks,
+    }
