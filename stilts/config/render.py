@@ -120,7 +120,7 @@ Written by `make config` from `stilts/config/models.py` and `stilts/tasks/spec.p
 `config.yaml` is the default experiment with every key. A file `experiments/<name>.yaml` names only what differs and
 runs with `make reproduce EXPERIMENT=<name>`, or `snakemake --configfile experiments/<name>.yaml`. A key it does not
 name takes its default, section by section; a list, and a mapping of names (`recipes`, `backbones`), replaces the
-default one. Single settings can be changed on the command line: `make reproduce ARGS="--config 'grid={seeds: [1]}'"`.
+default one. Several files after `--configfile` are laid over each other, the last one wins.
 
 Nothing is guessed: an unknown key, a value of the wrong type and a name that nothing defines are errors, told together
 before anything runs.
