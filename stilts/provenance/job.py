@@ -51,7 +51,7 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
         volatile = facts.pop("run", {})
         write_atomic(folder / SPEC, dump_json(args.spec))
         write_manifest(folder, facts)
-        seconds = {"wall_seconds": round(time.time() - start, 3), "cpu_seconds": round(time.process_time() - cpu, 3)}
+        seconds = {"wall_seconds": round(time.time() - start, 3), "cpu_seconds": round(time.process_time() - cpu, 3), "import_cpu_seconds": round(cpu, 3)}
         write_atomic(folder / RUN, dump_json({**environment(), **seconds, **volatile}))
         publish(folder, final)
     except UserError as error:

@@ -1,0 +1,232 @@
+# The only functions of the workflow: from a validated configuration to paths, specs and digests.
+
+import os
+import resource
+import shlex
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
+sys.path.insert(0, str(PROJECT))
+
+from snakemake.exceptions import WorkflowError
+
+from stilts.config.load import load_config
+from stilts.config.study import Study
+from stilts.errors import UserError
+from stilts.provenance.code import code_digest
+from stilts.provenance.environment import environment_digest
+from stilts.provenance.manifest import canonical
+
+# Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake. A prefix is no rerun trigger.
+JOB_ENVIRONMENT = " ".join(
+    (
+        f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
+        f"PYTHONPATH={shlex.quote(str(PROJECT))}",
+        "PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1",
+    )
+)
+shell.prefix(f"export {JOB_ENVIRONMENT}; ")
+
+
+def or_stop(make, *args):
+    """Return make(*args); a user's mistake stops the workflow with its message alone."""
+    try:
+        return make(*args)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
+
+
+STARTED = time.time()
+# What the mini world holds; a task that no arm reads costs nothing further.
+WORLD_TASKS = (
+    "copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tydiqa udpos xcopa xnli xquad".split()
+)
+STUDY = or_stop(lambda: Study(load_config(config)))
+CONFIG = STUDY.config
+ROOT = STUDY.root
+
+
+wildcard_constraints:
+    task=r"[\w.+-]+",
+    backbone=r"[\w.+-]+",
+    recipe=r"[\w.+-]+",
+    target=r"[\w.+-]+",
+    depth=r"full|\d+",
+    point=r"d\w+-l\w+-\w+",
+    seed=r"\d+",
+
+
+def spec_of(rule, *names):
+    """Return a param: the canonical spec of a rule for the wildcards named."""
+
+    def spec(wildcards):
+        values = [int(getattr(wildcards, n)) if n == "seed" else getattr(wildcards, n) for n in names]
+        return canonical(or_stop(getattr(STUDY, f"spec_{rule}"), *values))
+
+    return spec
+
+
+def code_of(rule):
+    """Return a param: the digest of all project code the rule's script can run."""
+    return or_stop(code_digest, f"scripts.{rule}", PROJECT)
+
+
+def versions_of(rule):
+    """Return a param: the locked versions that can change the rule's result."""
+    return or_stop(environment_digest, rule, PROJECT)
+
+
+def raw_of(wildcards):
+    """Return the manifest of a task's raw files."""
+    place = "world" if CONFIG.provider == "mini" else "raw"
+    return f"{ROOT}/{place}/{wildcards.task}/manifest.json"
+
+
+def local_files(wildcards):
+    """Return the user's files of a task (provider: local), so that an edit is noticed."""
+    folder = Path(CONFIG.local_data) / wildcards.task
+    return sorted(str(p) for p in folder.rglob("*") if p.is_file()) if CONFIG.provider == "local" else []
+
+
+def local_weights(wildcards):
+    """Return the files of a local backbone, so that an edit is noticed."""
+    backbone = STUDY.backbone(wildcards.backbone)
+    return sorted(str(p) for p in Path(backbone.path).glob("*") if p.is_file()) if backbone.source == "local" else []
+
+
+def local_folder(wildcards):
+    """Return the argument that names the user's folder, or nothing."""
+    if hasattr(wildcards, "backbone"):
+        backbone = STUDY.backbone(wildcards.backbone)
+        return f"--local {shlex.quote(backbone.path)}" if backbone.source == "local" else ""
+    return f"--local {shlex.quote(CONFIG.local_data)}" if CONFIG.provider == "local" else ""
+
+
+def data_of(task):
+    """Return the manifest of a task's examples."""
+    return f"{ROOT}/data/{task}/manifest.json"
+
+
+def tokens_of(backbone, task):
+    """Return the manifest of a task's tokens."""
+    return f"{ROOT}/tokens/{backbone}/{task}/manifest.json"
+
+
+def tokenizer_of(wildcards):
+    """Return the manifest of the folder that holds a backbone's tokenizer."""
+    if STUDY.backbone(wildcards.backbone).source == "pretrain":
+        return f"{ROOT}/tokenizers/{wildcards.backbone}/manifest.json"
+    return f"{ROOT}/models/pretrained/{wildcards.backbone}/fetched/manifest.json"
+
+
+def pretrained_of(wildcards):
+    """Return the manifest of the backbone's weights; stand-ins are pretrained once a seed."""
+    made = STUDY.backbone(wildcards.backbone).source == "pretrain"
+    return f"{ROOT}/models/pretrained/{wildcards.backbone}/{f's{wildcards.seed}' if made else 'fetched'}/manifest.json"
+
+
+def encoder_of(wildcards):
+    """Return the manifest of the encoder an arm starts from."""
+    if wildcards.recipe in ("none", "blind"):
+        return pretrained_of(wildcards)
+    folder = "random-init" if wildcards.recipe == "random-init" else f"intermediate/{wildcards.recipe}"
+    return f"{ROOT}/models/{folder}/{wildcards.backbone}/s{wildcards.seed}/manifest.json"
+
+
+def corpus_tokens(wildcards):
+    """Return the tokens a stand-in is pretrained on."""
+    return tokens_of(wildcards.backbone, STUDY.backbone(wildcards.backbone).pretraining.corpus)
+
+
+def corpus_data(wildcards):
+    """Return the text a stand-in's tokenizer learns from."""
+    return data_of(STUDY.backbone(wildcards.backbone).pretraining.corpus)
+
+
+def recipe_tokens(wildcards):
+    """Return the tokens of a recipe's tasks, in the recipe's order."""
+    return [tokens_of(wildcards.backbone, t) for t in STUDY.recipe(wildcards.recipe).tasks]
+
+
+def recipe_data(wildcards):
+    """Return the examples of a recipe's tasks, in the recipe's order."""
+    return [data_of(t) for t in STUDY.recipe(wildcards.recipe).tasks]
+
+
+def train_tokens(wildcards):
+    """Return the tokens a target is tuned on."""
+    return tokens_of(wildcards.backbone, STUDY.train_task(wildcards.target))
+
+
+def target_tokens(wildcards):
+    """Return the tokens of a target's own examples."""
+    return tokens_of(wildcards.backbone, wildcards.target)
+
+
+def target_data(wildcards):
+    """Return a target's own examples."""
+    return data_of(wildcards.target)
+
+
+def dev_tokens(wildcards):
+    """Return the tokens a target is selected on."""
+    return tokens_of(wildcards.backbone, STUDY.dev_task(wildcards.target))
+
+
+def dev_data(wildcards):
+    """Return the examples a target is selected on."""
+    return data_of(STUDY.dev_task(wildcards.target))
+
+
+def tuned_of(wildcards):
+    """Return the manifest of the tuned model a budget point predicts with."""
+    depth = wildcards.point.split("-")[0]
+    arm = f"{wildcards.backbone}/{wildcards.recipe}/{wildcards.target}"
+    return f"{ROOT}/models/target/{arm}/{depth}/s{wildcards.seed}/manifest.json"
+
+
+def judged_of(wildcards):
+    """Return what a score is read from: predictions, or mined pairs for retrieval."""
+    place = "mined" if STUDY.task(wildcards.target).retrieval else "predictions"
+    w = wildcards
+    return f"{ROOT}/{place}/{w.backbone}/{w.recipe}/{w.target}/{w.point}/s{w.seed}/manifest.json"
+
+
+def all_scores(wildcards=None):
+    """Return every score file of the grid: the list comes from the configuration, never from what lies there."""
+    return [
+        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json"
+        for t in CONFIG.grid.targets
+        for b, r, s in STUDY.arms(t)
+        for p in STUDY.points_of(t)
+    ]
+
+
+def all_models(wildcards=None):
+    """Return every tuned model of the grid."""
+    return [
+        f"{ROOT}/models/target/{b}/{r}/{t}/d{d}/s{s}/manifest.json"
+        for t in STUDY.trained
+        for b, r, s in STUDY.arms(t)
+        for d in CONFIG.budget.depths
+    ]
+
+
+def all_tokens(wildcards=None):
+    """Return the tokens of every task the grid reads."""
+    tasks = {*CONFIG.grid.targets, *STUDY.corpora()}
+    tasks |= {t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks}
+    tasks |= {f(t) for t in STUDY.trained for f in (STUDY.train_task, STUDY.dev_task)}
+    return [tokens_of(b, t) for b in CONFIG.grid.backbones for t in sorted(tasks)]
+
+
+def finish(log, done):
+    """Print where the report lies and what this invocation cost, or how to go on after a failure."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    figures = {"started": STARTED, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}
+    command = [sys.executable, "-m", "scripts.finish", "--root", ROOT, "--log", str(log)]
+    command += [f"--{k}={v:.3f}" for k, v in figures.items()] + ([] if done else ["--failed"])
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, check=False)

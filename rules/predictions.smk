@@ -1,0 +1,84 @@
+# Tuned model -> predictions; encoder -> embeddings -> mined pairs. One model load covers every language.
+# Inputs: models/, tokens/, data/. Outputs: predictions/, embeddings/, mined/.
+
+
+rule predict:
+    input:
+        model=tuned_of,
+        tokens=target_tokens,
+        data=target_data,
+        dev_tokens=dev_tokens,
+        dev_data=dev_data,
+    output:
+        manifest=f"{ROOT}/predictions/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
+    log:
+        f"{ROOT}/logs/predict/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/predict/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.runtime.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        batch_tokens=CONFIG.runtime.tokens_per_batch,
+    params:
+        spec=spec_of("predict", "recipe", "target", "point"),
+        code=code_of("predict"),
+        versions=versions_of("predict"),
+    message:
+        "Predict {wildcards.target} after {wildcards.recipe} at {wildcards.point}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.predict --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --data {input.data:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --output {output.manifest:q} --threads {threads} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+
+
+rule embed:
+    input:
+        model=encoder_of,
+        tokens=target_tokens,
+    output:
+        manifest=f"{ROOT}/embeddings/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
+    log:
+        f"{ROOT}/logs/embed/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/embed/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: CONFIG.runtime.threads
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        batch_tokens=CONFIG.runtime.tokens_per_batch,
+    params:
+        spec=spec_of("embed", "point"),
+        code=code_of("embed"),
+        versions=versions_of("embed"),
+    message:
+        "Embed {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --output {output.manifest:q} --threads {threads} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+
+
+rule mine:
+    input:
+        embeddings=f"{ROOT}/embeddings/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
+    output:
+        manifest=f"{ROOT}/mined/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
+    log:
+        f"{ROOT}/logs/mine/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/mine/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("mine", "target"),
+        code=code_of("mine"),
+        versions=versions_of("mine"),
+    message:
+        "Mine {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.mine --spec {params.spec:q} --embeddings {input.embeddings:q} --output {output.manifest:q} > {log:q} 2>&1"

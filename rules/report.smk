@@ -1,0 +1,52 @@
+# Scores -> tables -> report.
+# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/.
+
+
+rule summarise:
+    input:
+        scores=all_scores,
+    output:
+        manifest=f"{ROOT}/tables/manifest.json",
+    log:
+        f"{ROOT}/logs/summarise.log",
+    benchmark:
+        f"{ROOT}/benchmarks/summarise.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("summarise"),
+        code=code_of("summarise"),
+        versions=versions_of("summarise"),
+    message:
+        "Summarise all scores"
+    shell:
+        "python -m scripts.summarise --spec {params.spec:q} --scores {input.scores:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule report:
+    input:
+        tables=f"{ROOT}/tables/manifest.json",
+    output:
+        manifest=f"{ROOT}/report/manifest.json",
+    log:
+        f"{ROOT}/logs/report.log",
+    benchmark:
+        f"{ROOT}/benchmarks/report.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("report"),
+        code=code_of("report"),
+        versions=versions_of("report"),
+    message:
+        "Write the report"
+    shell:
+        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --output {output.manifest:q} > {log:q} 2>&1"

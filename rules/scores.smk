@@ -1,0 +1,28 @@
+# Predictions -> scores.
+# Inputs: predictions/ or mined/, data/ (gold). Outputs: scores/.
+
+
+rule score:
+    input:
+        predictions=judged_of,
+        data=target_data,
+    output:
+        manifest=f"{ROOT}/scores/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
+    log:
+        f"{ROOT}/logs/score/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/score/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("score", "backbone", "recipe", "target", "point", "seed"),
+        code=code_of("score"),
+        versions=versions_of("score"),
+    message:
+        "Score {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.score --spec {params.spec:q} --predictions {input.predictions:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"

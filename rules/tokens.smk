@@ -1,0 +1,53 @@
+# Examples -> tokens, once a tokenizer.
+# Inputs: data/<task>/. Outputs: tokenizers/<backbone>/, tokens/<backbone>/<task>/.
+
+
+rule train_tokenizer:
+    input:
+        text=corpus_data,
+    output:
+        manifest=f"{ROOT}/tokenizers/{{backbone}}/manifest.json",
+    log:
+        f"{ROOT}/logs/train_tokenizer/{{backbone}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/train_tokenizer/{{backbone}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("train_tokenizer", "backbone"),
+        code=code_of("train_tokenizer"),
+        versions=versions_of("train_tokenizer"),
+    message:
+        "Learn the vocabulary of {wildcards.backbone}"
+    shell:
+        "python -m scripts.train_tokenizer --spec {params.spec:q} --text {input.text:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule tokenize:
+    input:
+        data=f"{ROOT}/data/{{task}}/manifest.json",
+        tokenizer=tokenizer_of,
+    output:
+        manifest=f"{ROOT}/tokens/{{backbone}}/{{task}}/manifest.json",
+    log:
+        f"{ROOT}/logs/tokenize/{{backbone}}/{{task}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/tokenize/{{backbone}}/{{task}}.tsv"
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("tokenize", "backbone", "task"),
+        code=code_of("tokenize"),
+        versions=versions_of("tokenize"),
+    message:
+        "Tokenise {wildcards.task} for {wildcards.backbone}"
+    shell:
+        "python -m scripts.tokenize --spec {params.spec:q} --data {input.data:q} --tokenizer {input.tokenizer:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -1,0 +1,51 @@
+"""Say at the end of an invocation where the report lies and what it cost.
+
+Usage: python -m scripts.finish --root results/mini --log FILE --started EPOCH --cpu SECONDS [--failed]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from pathlib import Path
+
+COMPUTE = {"pretrained", "intermediate", "target", "random-init", "predictions", "embeddings", "mined", "scores"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the summary."""
+    parser = argparse.ArgumentParser(prog="python -m scripts.finish")
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--log", required=True)
+    parser.add_argument("--started", type=float, required=True, help="when the invocation began, seconds since 1970")
+    parser.add_argument("--cpu", type=float, required=True, help="CPU seconds of the controller and its jobs")
+    parser.add_argument("--failed", action="store_true")
+    args = parser.parse_args(argv)
+    runs = [p for p in args.root.rglob("run.json") if p.stat().st_mtime >= args.started]
+    inside = sum(json.loads(p.read_text(encoding="utf-8"))["cpu_seconds"] for p in runs if _computes(p, args.root))
+    wall = time.time() - args.started
+    print(f"\n{len(runs)} jobs in {_clock(wall)} wall, {_clock(args.cpu)} of CPU time", end="", file=sys.stderr)
+    share = f", {100 * inside / args.cpu:.0f} % of it inside training and evaluation" if args.cpu else ""
+    print(f"{share}.", file=sys.stderr)
+    if args.failed:
+        print("Some jobs failed; what is done is kept. Mend the cause (the ends of their logs are above) and run the same", file=sys.stderr)
+        print(f"command again. Logs: {args.root / 'logs'}; Snakemake's own: {args.log}", file=sys.stderr)
+    elif (args.root / "report" / "index.html").is_file():
+        print(f"Scores: {args.root / 'scores.csv'}   Tables: {args.root / 'tables'}", file=sys.stderr)
+        print(f"Report: {args.root / 'report' / 'index.html'}", file=sys.stderr)
+    return 0
+
+
+def _computes(run: Path, root: Path) -> bool:
+    parts = run.relative_to(root).parts
+    return bool(COMPUTE & set(parts[:2]))
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""Environment digests: the locked versions that can change the result of a rule."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import cache
+from pathlib import Path
+
+from stilts.errors import UserError
+from stilts.provenance.code import ROOT
+
+TABLES = ("pyarrow", "numpy")
+TRAINING = ("torch", "numpy", "pyarrow", "safetensors")
+PACKAGES: dict[str, tuple[str, ...]] = {
+    "make_world": TABLES,
+    "fetch": ("datasets", "huggingface-hub", *TABLES),
+    "fetch_backbone": ("huggingface-hub",),
+    "prepare": TABLES,
+    "train_tokenizer": ("sentencepiece", "tokenizers", "pyarrow", "numpy"),
+    "tokenize": ("tokenizers", *TABLES),
+    "pretrain": TRAINING,
+    "randomise": ("torch", "safetensors"),
+    "train_intermediate": TRAINING,
+    "train_target": TRAINING,
+    "predict": TRAINING,
+    "embed": TRAINING,
+    "mine": TABLES,
+    "score": TABLES,
+    "summarise": ("pandas",),
+    "report": ("jinja2", "pandas"),
+}
+
+
+def environment_digest(rule: str, root: Path = ROOT) -> str:
+    """Return `name==version` of the locked packages a rule depends on, in one line (readable, so that `why` can tell)."""
+    locked = locked_versions(root)
+    lost = [p for p in PACKAGES[rule] if p not in locked]
+    if lost:
+        raise UserError(f"envs/ locks no version of {', '.join(lost)}, which rule {rule} depends on: run `make lock`")
+    return " ".join(f"{p}=={locked[p]}" for p in PACKAGES[rule])
+
+
+@cache
+def locked_versions(root: Path = ROOT) -> dict[str, str]:
+    """Return package -> version of the lock files in envs/."""
+    versions = {}
+    for name in ("requirements.lock", "torch.txt"):
+        for line in (root / "envs" / name).read_text(encoding="utf-8").splitlines():
+            found = re.match(r"([A-Za-z0-9_.-]+)==([^\s;\\]+)", line)
+            if found:
+                versions[found[1].lower().replace("_", "-")] = found[2]
+    return versions
+
+
+def lock_digest(root: Path = ROOT) -> str:
+    """Return a short hash of all locked versions, for reports."""
+    return hashlib.sha256(str(sorted(locked_versions(root).items())).encode()).hexdigest()[:12]
