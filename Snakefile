@@ -50,6 +50,10 @@ rule scores:
         all_scores(),
 
 
+onstart:
+    start_worker()
+
+
 onsuccess:
     finish(log, True)
 

@@ -3,8 +3,10 @@
 import os
 import resource
 import shlex
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -20,15 +22,13 @@ from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
 
-# Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake. A prefix is no rerun trigger.
-JOB_ENVIRONMENT = " ".join(
-    (
-        f"PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH",
-        f"PYTHONPATH={shlex.quote(str(PROJECT))}",
-        "PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1",
-    )
-)
-shell.prefix(f"export {JOB_ENVIRONMENT}; ")
+# Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
+# is up (start_worker). A prefix is no rerun trigger.
+PYTHON = shlex.quote(sys.executable)
+CLIENT = shlex.quote(str(PROJECT / "stilts" / "worker" / "client.py"))
+JOB_ENVIRONMENT = f"PYTHONPATH={shlex.quote(str(PROJECT))} PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1"
+RUN_PYTHON = f'python() {{ {PYTHON} -S -E {CLIENT} "$@"; }}'
+shell.prefix(f"export {JOB_ENVIRONMENT}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}"))
 
 
 def or_stop(make, *args):
@@ -40,6 +40,7 @@ def or_stop(make, *args):
 
 
 STARTED = time.time()
+WORKER = []
 # What the mini world holds; a task that no arm reads costs nothing further.
 WORLD_TASKS = (
     "copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tydiqa udpos xcopa xnli xquad".split()
@@ -223,8 +224,26 @@ def all_tokens(wildcards=None):
     return [tokens_of(b, t) for b in CONFIG.grid.backbones for t in sorted(tasks)]
 
 
+def start_worker():
+    """Start the resident worker of this invocation; without it every job imports torch for itself."""
+    if not (CONFIG.runtime.resident_worker and workflow.local_exec and hasattr(os, "pidfd_open")):
+        return
+    path = Path(tempfile.mkdtemp(prefix="stilts-")) / "worker"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    WORKER.append(
+        subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=PROJECT)
+    )
+    os.environ.update(STILTS_WORKER=str(path))
+    while not path.exists() and WORKER[0].poll() is None:
+        time.sleep(0.1)
+
+
 def finish(log, done):
     """Print where the report lies and what this invocation cost, or how to go on after a failure."""
+    for worker in WORKER:
+        worker.terminate()
+        worker.wait()
+        shutil.rmtree(Path(worker.args[-1]).parent, ignore_errors=True)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     figures = {"started": STARTED, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}
     command = [sys.executable, "-m", "scripts.finish", "--root", ROOT, "--log", str(log)]

@@ -11,7 +11,7 @@ rule make_world:
     benchmark:
         f"{ROOT}/benchmarks/make_world.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/workflow.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -36,7 +36,7 @@ rule fetch:
     benchmark:
         f"{ROOT}/benchmarks/fetch/{{task}}.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/workflow.yaml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -62,7 +62,7 @@ rule prepare:
     benchmark:
         f"{ROOT}/benchmarks/prepare/{{task}}.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/workflow.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -7,6 +7,7 @@ rule summarise:
         scores=all_scores,
     output:
         manifest=f"{ROOT}/tables/manifest.json",
+        scores=f"{ROOT}/scores.csv",
     log:
         f"{ROOT}/logs/summarise.log",
     benchmark:
@@ -24,7 +25,7 @@ rule summarise:
     message:
         "Summarise all scores"
     shell:
-        "python -m scripts.summarise --spec {params.spec:q} --scores {input.scores:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.summarise --spec {params.spec:q} --scores {input.scores:q} --scores-csv {output.scores:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule report:

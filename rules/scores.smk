@@ -13,7 +13,7 @@ rule score:
     benchmark:
         f"{ROOT}/benchmarks/score/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}.tsv"
     conda:
-        "../envs/train.yaml"
+        "../envs/workflow.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -210,6 +210,7 @@ class Runtime(Strict):
 
     tokens_per_batch: Positive = Field(8192, description="Token budget of one evaluation batch.")
     threads: Positive = Field(1, description="CPU threads of one training or prediction job.")
+    resident_worker: bool = Field(True, description="Fork local jobs from one process that has imported torch already.")
 
 
 class Config(Strict):

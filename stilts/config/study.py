@@ -16,7 +16,6 @@ from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
 READ_BY_PEOPLE = {"description": "", "licence": "", "citation": "", "url": "", "notes": ""}
-NAMES = {"qaa", "qab"}
 
 
 def slim(task: TaskSpec, keep: tuple[str, ...] = ()) -> dict[str, Any]:
@@ -232,7 +231,8 @@ class Study:
             "recipes": list(self.grid.recipes),
             "controls": list(self.grid.controls),
             "seeds": list(self.grid.seeds),
-            "budget_points": sorted({p for t in self.grid.targets for p in self.points_of(t)}),
+            "control_seeds": list(self.grid.control_seeds),
+            "budget_points": {t: self.points_of(t) for t in self.grid.targets},
             "retrieval_layer": self.config.retrieval.layer,
             "retrieval_pooling": self.config.retrieval.pooling,
         }
