@@ -12,7 +12,7 @@ from stilts.tasks.spec import TaskSpec
 
 Table = tuple[list[str], list[list[str]]]
 ARM = ["backbone", "budget_point"]
-STATS = ["seeds", "mean", "sd", "difference", "difference_sd", "missing"]
+STATS = ["seeds", "mean", "sd", "difference", "difference_sd", "seeds_above", "missing"]
 OVERALL = "overall"
 MANY = 2.0  # standard errors that a margin over a control must exceed
 
@@ -221,7 +221,8 @@ def _stats(grid: ScoreGrid, arm: Arm, values: Values, base: Values, with_target:
     lost = say_gaps(values.gaps + (base.gaps if paired and anchored else ()), with_target)
     if paired and not anchored:
         lost = "; ".join(filter(None, [lost, f"no recipe `{BASELINE}` to compare with"]))
-    return [str(len(values.by_seed)), *map(number, (values.mean, values.sd, less.mean, less.sd)), lost]
+    above = str(sum(d > 0 for d in less.by_seed.values())) if less.by_seed else ""
+    return [str(len(values.by_seed)), *map(number, (values.mean, values.sd, less.mean, less.sd)), above, lost]
 
 
 def _verdict(grid: ScoreGrid, task: TaskSpec, chosen: list[str], values: Values, other: Values) -> list[str]:

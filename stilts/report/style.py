@@ -1,0 +1,88 @@
+"""The style sheet of the report: light and dark, wide and narrow screens, paper."""
+
+CSS = """
+:root { color-scheme: light dark;
+  --page: #fbfaf7; --card: #ffffff; --ink: #1d2327; --soft: #566068; --line: #dcdad3; --accent: #0b5c86;
+  --up: #dcefe3; --up-ink: #0d5a33; --down: #fbe3dc; --down-ink: #8e2a12; --flat: #efeee9; --note: #fff3d1;
+    --note-line: #c08a00;
+  --s0: #1d2327; --s1: #0072b2; --s2: #b84f00; --s3: #00785a; --s4: #a6467c; --s5: #6a4fb3; --s6: #7a6300;
+    --s7: #00768f; }
+@media (prefers-color-scheme: dark) { :root {
+  --page: #14181b; --card: #1c2226; --ink: #e8e6e1; --soft: #a7b0b6; --line: #384148; --accent: #7cc4ec;
+  --up: #173c29; --up-ink: #9be0b8; --down: #4a2218; --down-ink: #ffb9a3; --flat: #262d32; --note: #3a3014;
+    --note-line: #d6a524;
+  --s0: #e8e6e1; --s1: #6fb8ec; --s2: #f0a063; --s3: #4fcfa5; --s4: #ea9ac6; --s5: #b7a3f2; --s6: #d9c04f;
+    --s7: #5fcbe0; } }
+* { box-sizing: border-box; }
+html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", Roboto,
+  "Noto Sans",
+  "DejaVu Sans", sans-serif; }
+main, header, footer { max-width: 66rem; margin: 0 auto; padding: 0 1.25rem; }
+header { padding-top: 2.2rem; }
+h1 { font-size: 1.9rem; line-height: 1.2; margin: 0 0 .3rem; text-wrap: balance; }
+h2 { font-size: 1.3rem; line-height: 1.25; margin: 2.8rem 0 .6rem; padding-top: .9rem;
+  border-top: 1px solid var(--line); }
+h3 { font-size: 1.05rem; margin: 1.8rem 0 .5rem; }
+p, ul, ol { max-width: 46rem; margin: .5rem 0 .9rem; }
+li { margin: .3rem 0; }
+a { color: var(--accent); }
+a:focus-visible, .scroll:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
+code { font-size: .92em; }
+.soft, .meta, caption { color: var(--soft); }
+.meta { margin: 0 0 1.4rem; }
+.question { font-size: 1.12rem; }
+.note { background: var(--note); border-left: .35rem solid var(--note-line); padding: .7rem 1rem;
+  border-radius: .3rem; max-width: 48rem; }
+.answer { background: var(--card); border: 1px solid var(--line); border-radius: .6rem;
+  padding: .4rem 1.3rem .6rem; margin: 1.2rem 0; }
+.answer h2 { border: 0; margin: .7rem 0 .2rem; padding: 0; }
+.answer .lead { font-size: 1.15rem; font-weight: 600; }
+nav ul { list-style: none; display: flex; flex-wrap: wrap; gap: .3rem 1.1rem; padding: 0; margin: 1rem 0 0;
+  max-width: none; }
+nav li { margin: 0; }
+.scroll { overflow-x: auto; background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
+  margin: .7rem 0 1.1rem;
+  max-width: 100%; width: fit-content; }
+table { border-collapse: separate; border-spacing: 0; font-variant-numeric: tabular-nums; font-size: .93rem; }
+caption { text-align: left; padding: .6rem .8rem .5rem; font-size: .9rem; caption-side: top; }
+th, td { padding: .38rem .8rem; border-top: 1px solid var(--line); text-align: right; vertical-align: top;
+  white-space: nowrap; }
+thead th { border-top: 0; color: var(--soft); font-weight: 600; vertical-align: bottom; }
+caption + thead th { border-top: 1px solid var(--line); }
+th[scope=row], .text { text-align: left; }
+th[scope=row] { position: sticky; left: 0; background: var(--card); font-weight: 600;
+  box-shadow: 1px 0 0 var(--line); }
+td.wide { white-space: normal; min-width: 14rem; text-align: left; }
+td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: .86em; }
+td.up { background: var(--up); } td.up b, .yes { color: var(--up-ink); }
+td.down { background: var(--down); } td.down b, .no { color: var(--down-ink); }
+td.flat { background: var(--flat); }
+td.up small, td.down small, td.flat small { color: inherit; opacity: .85; }
+tr.base td, tr.base th { border-bottom: 2px solid var(--line); }
+td.sum, th.sum { border-left: 2px solid var(--line); } .total { border-right: 2px solid var(--line); }
+.yes, .no, .unclear { font-weight: 600; }
+figure { margin: 1rem 0; }
+figure svg { display: block; width: 100%; max-width: 46rem; height: auto; }
+figcaption { color: var(--soft); font-size: .93rem; max-width: 46rem; }
+svg text { font: 14px system-ui, "Noto Sans", "DejaVu Sans", sans-serif; fill: var(--ink); }
+svg .axis { stroke: var(--line); stroke-width: 1; } svg .tick { fill: var(--soft); font-size: 13px; }
+svg .mark { stroke: var(--soft); stroke-dasharray: 2 4; }
+dl.settings { display: grid; grid-template-columns: minmax(0, auto) minmax(0, 1fr); gap: .15rem 1.2rem;
+  font-size: .9rem; margin: .5rem 0; }
+dl.settings dt { color: var(--soft); overflow-wrap: anywhere; } dl.settings dd { margin: 0; overflow-wrap: anywhere; }
+footer { margin-top: 3rem; padding-top: 1rem; padding-bottom: 2.5rem; border-top: 1px solid var(--line);
+  color: var(--soft); font-size: .93rem; }
+@media (max-width: 40rem) {
+  h1 { font-size: 1.5rem; } main, header, footer { padding-left: .9rem; padding-right: .9rem; }
+  .answer { padding: .3rem .9rem .5rem; } th, td { padding: .34rem .55rem; } table { font-size: .88rem; }
+  dl.settings { grid-template-columns: 1fr; } dl.settings dd { margin-bottom: .4rem; }
+  svg text, svg .tick { font-size: 19px; } }
+@media print {
+  :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; }
+  nav { display: none; } body { font-size: 10pt; } .scroll { overflow: visible; border: 0; width: auto; }
+  th[scope=row] { position: static; box-shadow: none; } table { font-size: 8pt; } th, td { padding: 2pt 4pt; }
+  td.wide { min-width: 0; } tr, figure, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
+  td.up, td.down, td.flat, .note { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }
+@media (prefers-reduced-motion: reduce) { html { scroll-behavior: auto; } }
+"""

@@ -1,0 +1,143 @@
+"""The page of the report as a Jinja template. It lies in a module so that the digest of the code covers it."""
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>{{ title }}</title>
+<link rel="icon" href="data:,">
+<style>{{ css }}</style>
+</head>
+<body>
+<header>
+<h1>{{ title }}</h1>
+<p class="meta">Experiment <code>{{ experiment }}</code> · {{ targets|length }} targets · {{ recipes|length }} recipes ·
+{{ seeds|length }} seed{{ "s" if seeds|length != 1 }} · source language {{ source }}</p>
+{% if stand_in %}<p class="note" role="note"><strong>Stand-in.</strong> {{ stand_in }}</p>{% endif %}
+</header>
+<main>
+<p class="question"><strong>Question.</strong> {{ question }}</p>
+{% for place in places %}
+<section class="answer" aria-label="Answer{{ place.suffix }}">
+<h2>Answer{{ place.suffix }}</h2>
+<p class="lead">{{ place.lead }}</p>
+<ul>{% for sentence in place.sentences %}<li>{{ sentence }}</li>{% endfor %}</ul>
+</section>
+{% endfor %}
+<nav aria-label="Contents"><ul>
+<li><a href="#recipes">Targets and recipes</a></li><li><a href="#controls">Controls</a></li>
+{% if places|selectattr("charts")|list %}<li><a href="#layers">Retrieval by layer</a></li>{% endif %}
+<li><a href="#languages">Languages</a></li>
+{% if gaps %}<li><a href="#missing">What is missing</a></li>{% endif %}
+<li><a href="#data">Data</a></li><li><a href="#settings">Settings</a></li><li><a href="#files">Files</a></li>
+</ul></nav>
+
+<h2 id="recipes">Targets and recipes</h2>
+<p>First row: the score without intermediate training, in percent, mean over seeds and languages. Below: the difference
+to it in points, paired by seed, ± its standard deviation over seeds; small print: the score itself.
+▲ higher, ▼ lower in every seed; ≈ the seeds disagree. Question answering is the mean of F1 and exact match.</p>
+{% for place in places %}{% for table in place.matrices %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ table.caption }}"><table>
+<caption>{{ table.caption }}</caption>
+<thead><tr><th scope="col" class="text">recipe</th>
+{% for head in table.heads %}<th scope="col"{% if head.total %} class="total"{% endif %}>{{ head.name }}
+<small>{{ head.note }}</small></th>{% endfor %}</tr></thead>
+<tbody>{% for row in table.rows %}<tr{% if loop.first %} class="base"{% endif %}><th scope="row">{{ row.recipe }}</th>
+{% for cell in row.cells %}{{ score_cell(cell) }}{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+{% endfor %}{% endfor %}
+
+<h2 id="controls">Do the scores count?</h2>
+<p>A score says something about transfer only if it beats blind or untrained arms: an encoder with random weights
+(random-init), a model that sees one of two inputs (blind), the commonest answer (majority), an answer of the right type
+drawn at random (type-chance). “yes”: above every control in every seed, by more than twice the error that the size of
+the test sets allows; “no”: not above one of them; “unclear”: between. Scores without intermediate training.</p>
+{% for place in places %}
+<div class="scroll" tabindex="0" role="region" aria-label="Scores and controls{{ place.suffix }}"><table>
+<caption>Scores and controls{{ place.suffix }}, percent</caption>
+<thead><tr><th scope="col" class="text">target</th><th scope="col" class="text">languages</th>
+<th scope="col" class="text">counts</th><th scope="col">score</th>
+{% for name in place.controls.names %}<th scope="col" class="{{ "sum" if loop.first }}">{{ name }}</th>{% endfor %}
+<th scope="col">margin<small>to the strongest</small></th></tr></thead>
+<tbody>{% for row in place.controls.rows %}<tr><th scope="row">{{ row.target }}</th>
+<td class="text">{{ row.languages }}</td><td class="text {{ row.counts }}">{{ row.sign }} {{ row.counts }}</td>
+<td>{{ row.score }}</td>{% for value in row.numbers %}<td class="{{ "sum" if loop.first }}">{{ value }}</td>{% endfor %}
+<td>{{ row.margin }}</td></tr>
+{% endfor %}</tbody></table></div>
+{% endfor %}
+
+{% if places|selectattr("charts")|list %}
+<h2 id="layers">Retrieval by layer</h2>
+<p>A sentence in the source language looks for its translation: share found first, by the hidden state that is compared
+(0 is the embedding layer), mean over the other languages and over seeds. The dotted line marks the layer of the
+headline score, fixed in the configuration beforehand.</p>
+{% for place in places %}{% for chart in place.charts %}
+<figure>{{ chart.picture }}<figcaption>{{ chart.caption }}</figcaption></figure>
+<div class="scroll" tabindex="0" role="region" aria-label="{{ chart.caption }}"><table>
+<caption>{{ chart.caption }}: percent found first</caption>
+<thead><tr><th scope="col" class="text">recipe</th>
+{% for layer in chart.layers %}<th scope="col">{{ layer }}</th>{% endfor %}</tr></thead>
+<tbody>{% for row in chart.rows %}<tr><th scope="row">{{ row.recipe }}</th>
+{% for value in row.numbers %}<td>{{ value }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+{% endfor %}{% endfor %}
+{% endif %}
+
+<h2 id="languages">Languages</h2>
+<p>The same differences language by language; {{ source }} is the language of training.</p>
+{% for place in places %}{% for table in place.languages %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ table.caption }}"><table>
+<caption>{{ table.caption }}</caption>
+<thead><tr><th scope="col" class="text">language</th><th scope="col">n</th>
+{% for recipe in recipes %}<th scope="col">{{ recipe }}</th>{% endfor %}
+{% for name in table.controls %}<th scope="col" class="{{ "sum" if loop.first }}">{{ name }}
+<small>control</small></th>{% endfor %}</tr></thead>
+<tbody>{% for row in table.rows %}<tr><th scope="row">{{ row.name }}<small>{{ row.note }}</small></th>
+<td>{{ row.n }}</td>
+{% for cell in row.cells %}{{ score_cell(cell) }}{% endfor %}
+{% for value in row.controls %}<td class="{{ "sum" if loop.first }}">{{ value }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+{% endfor %}{% endfor %}
+
+{% if gaps %}
+<h2 id="missing">What is missing</h2>
+<p>Means over these scores are left out rather than taken over the rest.</p>
+<ul>{% for gap in gaps %}<li>{{ gap }}</li>{% endfor %}</ul>
+{% endif %}
+
+<h2 id="data">Data</h2>
+{% if data_note %}<p>{{ data_note }}</p>{% endif %}
+<div class="scroll" tabindex="0" role="region" aria-label="Data"><table>
+<caption>Tasks of the study, with the sources whose form they have</caption>
+<thead><tr><th scope="col" class="text">task</th><th scope="col" class="text">what it is</th>
+<th scope="col" class="text">source</th><th scope="col" class="text">licence</th>
+<th scope="col" class="text">citation</th></tr></thead>
+<tbody>{% for task in tasks %}<tr><th scope="row">{{ task.name }}<small>{{ task.role }}</small></th>
+<td class="wide">{{ task.description }}</td>
+<td class="text">{% if task.url %}<a href="{{ task.url }}" rel="noreferrer">{{ task.source }}</a>
+{% else %}{{ task.source }}{% endif %}<small>{{ task.revision }}</small></td>
+<td class="text">{{ task.licence }}</td><td class="wide">{{ task.citation }}</td></tr>
+{% endfor %}</tbody></table></div>
+
+<h2 id="settings">Settings</h2>
+{% for part in settings %}<h3>{{ part.name }}</h3>
+<dl class="settings">
+{% for key, value in part.entries %}<dt>{{ key }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>{% endfor %}
+
+<h2 id="files">Files</h2>
+<p>Every number above is a cell of one of these tables; their columns are explained in the project's
+<code>docs/results.md</code>.</p>
+<ul>{% for file in files %}
+<li><a href="../tables/{{ file.name }}">{{ file.name }}</a>: {{ file.what }}</li>{% endfor %}</ul>
+</main>
+<footer>Made by the workflow from <code>scores.csv</code>; the page needs no network and runs no script.</footer>
+</body>
+</html>
+"""
+
+CELL = """{% macro score_cell(cell) %}<td class="{{ cell.tone }}{{ " total" if cell.total }}">\
+{% if cell.difference %}<b>{{ cell.sign }}&nbsp;{{ cell.difference }}</b>{{ cell.spread }}<small>{{ cell.value }}\
+</small>{% else %}{{ cell.value }}{{ cell.spread }}{% if cell.why %}<small>{{ cell.why }}</small>{% endif %}{% endif %}\
+</td>{% endmacro %}"""

@@ -1,0 +1,228 @@
+"""The report: what it says, what it must not let through, and that it stands alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_case import BOOST, KINDS, scores, spec
+
+from scripts import report
+from stilts.errors import UserError
+from stilts.metrics.table import write_csv
+from stilts.provenance.job import run_job
+from stilts.provenance.manifest import write_manifest
+from stilts.report.answer import always, answer, controls_say, limits, listed, signed
+from stilts.report.chart import Line, _spread, layer_chart
+from stilts.report.grid import ScoreGrid
+from stilts.report.page import render
+from stilts.report.tables import all_tables
+
+VOID = {"meta", "link", "line", "circle", "rect", "polyline", "polygon", "br"}
+
+
+class Checked(HTMLParser):
+    """Collects tags and text, and fails on tags that do not nest."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.open, self.tags, self.words = [], [], []
+        self.feed(page)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def write_tables(folder, rows, **more):
+    names = spec(**more)["language_names"]
+    for name, (columns, lines) in all_tables(ScoreGrid(spec(**more), rows), names).items():
+        write_csv(folder / f"{name}.csv", columns, lines)
+    return folder
+
+
+def page_of(folder, rows=None, **more):
+    write_tables(folder, scores() if rows is None else rows, **more)
+    return render({**spec(**more), "provider": "mini"}, folder)
+
+
+def text_of(page):
+    return " ".join(" ".join(Checked(page).words).split())
+
+
+def test_the_page_says_what_the_tables_hold(tmp_path):
+    text = text_of(page_of(tmp_path, tasks=[{**t, "source": {"id": "", "files": "x"}} for t in spec()["targets"]]))
+    # mnli is +4 and +6, squad1 +9 and +13.5 at the two seeds, whatever the target and language.
+    assert (
+        "intermediate training raised the score in every seed with squad1 (+11.2 ± 3.2 points) and mnli (+5.0 ± 1.4)"
+        in text
+    )
+    assert "Of 10 pairs of recipe and target, ten scored higher than the baseline in every seed, no lower" in text
+    assert "both seeds still agree in sign 1 time in 2, and there are 12 comparisons here" in text
+    assert "say nothing about XLM-R" in text
+    assert "Brimo (qab)" in text
+    assert "What is missing" not in text
+    assert "raw files" in text
+
+
+def test_it_stands_alone(tmp_path):
+    page = page_of(tmp_path)
+    parsed = Checked(page)
+    assert not {"script", "iframe", "img", "object", "embed"} & {tag for tag, _ in parsed.tags}
+    assert not re.search(r"@import|url\(|javascript:|\son\w+=", page)
+    links = [attrs["href"] for tag, attrs in parsed.tags if "href" in attrs]
+    ids = {attrs["id"] for _, attrs in parsed.tags if "id" in attrs}
+    for link in links:
+        assert link.startswith(("#", "../tables/", "https://example.org/")) or link == "data:,", link
+        assert not link.startswith("#") or link[1:] in ids, link
+    files = {link.removeprefix("../tables/") for link in links if link.startswith("../tables/")}
+    assert {p.name for p in tmp_path.iterdir()} | {"scores.csv"} == files
+    assert len([attrs["id"] for _, attrs in parsed.tags if "id" in attrs]) == len(ids)
+
+
+def test_headings_and_tables_can_be_read_aloud(tmp_path):
+    tags = Checked(page_of(tmp_path)).tags
+    names = [tag for tag, _ in tags]
+    assert names.count("h1") == 1
+    assert names.count("table") == names.count("caption")
+    assert all(attrs.get("scope") in ("col", "row") for tag, attrs in tags if tag == "th")
+    assert all(attrs.get("role") == "img" and attrs.get("aria-labelledby") for tag, attrs in tags if tag == "svg")
+    assert ("html", {"lang": "en"}) in tags
+
+
+def test_text_of_data_is_escaped(tmp_path):
+    evil = '<script>alert("x")</script>&'
+    tasks = [{**t, "licence": evil, "citation": evil, "url": "javascript:alert(1)"} for t in spec()["targets"]]
+    settings = {evil: {evil: [evil]}}
+    more = {
+        "title": evil,
+        "language_names": {"qab": evil},
+        "tasks": tasks,
+        "settings": settings,
+        "revisions": {"pawsx": evil},
+    }
+    rows = [s._replace(recipe=evil) if s.recipe == "mnli" else s for s in scores()]
+    page = page_of(tmp_path, rows, recipes=["none", evil, "squad1"], **more)
+    assert "<script" not in page
+    assert "javascript:" not in page
+    assert evil in text_of(page)
+    assert page.count("&lt;script&gt;") > 10
+
+
+def test_gaps_are_shown_and_nothing_is_put_in_their_place(tmp_path):
+    rows = [s for s in scores() if not (s.recipe == "mnli" and s.target == "pawsx" and s.seed == 2)]
+    text = text_of(page_of(tmp_path, rows))
+    assert "mini, full, mnli, pawsx, seed 2: no score at all" in text
+    assert "Left out, because scores are missing: mnli." in text
+    assert "raised the score in every seed with squad1 (+11.2 ± 3.2 points)." in text
+
+
+def test_every_score_missing_still_gives_a_page(tmp_path):
+    rows = [s for s in scores(controls=False) if s.recipe == "none" and s.target == "pawsx" and s.seed == 1]
+    text = text_of(page_of(tmp_path, rows))
+    assert "No mean over all targets can be given" in text
+
+
+def test_several_budgets_have_sections_of_their_own(tmp_path):
+    rows = scores()
+    rows += [s._replace(budget_point="d2", value=s.value / 2) for s in rows]
+    page = page_of(tmp_path, rows, budget_points=["full", "d2"])
+    text = text_of(page)
+    assert "Answer: mini, full" in text
+    assert "Answer: mini, d2" in text
+    assert page.count("<svg") == 2
+
+
+def test_one_seed_and_one_recipe(tmp_path):
+    assert "one seed only" in text_of(page_of(tmp_path, scores(seeds=(1,)), seeds=[1]))
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    assert "compares no recipe with the baseline" in text_of(
+        page_of(alone, scores(recipes=("none",)), recipes=["none"])
+    )
+
+
+def row(**more):
+    return {"difference": "1", "seeds": "3", "seeds_above": "3", "difference_sd": "", **more}
+
+
+def test_signs():
+    assert [always(row()), always(row(seeds_above="2")), always(row(difference="-1", seeds_above="0"))] == [1, 0, -1]
+    # A mean below zero with no seed above it, and a mean of zero: the first is down, the second neither.
+    assert always(row(difference="0", seeds_above="0")) == 0
+    assert always(row(difference="")) == 0
+    assert [signed(v) for v in ("0.04", "-0.04", "1.25", "-3")] == ["0.0", "0.0", "+1.2", "−3.0"]
+    assert [listed(v) for v in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
+    assert "1 time in 4" in limits(3, 1)[0]
+
+
+def test_a_fall_and_a_draw_are_said_as_such():
+    base = {"scope": "overall", "average": "zero-shot", "missing": ""}
+    overall = [row(recipe="a", difference="-2", seeds_above="0", **base), row(recipe="b", seeds_above="1", **base)]
+    lead, _ = answer(overall, [], [1, 2, 3])
+    assert "lowered the score in every seed with a (−2.0 points)" in lead
+    assert "whose sign changes with the seed with b (+1.0 points)" in lead
+
+
+def test_what_controls_say():
+    rows = [
+        {"recipe": "none", "headline": "yes", "average": "zero-shot", "target": t, "counts": c}
+        for t, c in (("pawsx", "yes"), ("pawsx", "no"), ("udpos", "yes"), ("xquad", "unclear"))
+    ]
+    text = " ".join(controls_say(rows))
+    assert "every control in the other languages, before any intermediate training: udpos." in text
+    assert "Not above a control, so that their scores show no transfer: pawsx." in text
+    assert "not clearly: xquad." in text
+
+
+@given(st.lists(st.floats(16, 348), min_size=1, max_size=15))
+def test_labels_never_overlap_and_stay_inside(wanted):
+    placed = _spread(wanted, 392.0, gap=20.0)
+    ordered = sorted(placed)
+    assert all(b - a >= 19.8 for a, b in pairwise(ordered))
+    assert ordered[-1] <= 392.0
+
+
+def test_chart_escapes_and_copes_with_nothing():
+    assert layer_chart([], 1, "t", "c") == ""
+    picture = layer_chart([Line("<b>", [(0, 0.0)]), Line("none", [(0, 0.0), (24, 100.0)])], 14, "<i>", "c")
+    assert "<b>" not in picture
+    assert "<i>" not in picture
+    assert picture.count("<polyline") == 2
+
+
+def test_job_is_deterministic_and_names_a_lost_table(tmp_path, capsys):
+    tables = write_tables(tmp_path / "tables", scores())
+    manifest = write_manifest(tables)
+    out = tmp_path / "report" / "manifest.json"
+    argv = ["--spec", json.dumps(spec()), "--tables", str(manifest), "--output", str(out)]
+    assert run_job(report.work, {"tables": ""}, argv) == 0
+    first = out.read_bytes()
+    assert run_job(report.work, {"tables": ""}, argv) == 0
+    assert out.read_bytes() == first
+    (tables / "overall.csv").unlink()
+    assert run_job(report.work, {"tables": ""}, argv) == 2
+    assert "overall.csv" in capsys.readouterr().err
+    with pytest.raises(UserError, match=r"overall\.csv is missing"):
+        render(spec(), tables)
+
+
+def test_the_case_covers_every_recipe_and_kind():
+    assert {s.recipe for s in scores()} >= set(BOOST)
+    assert {s.target for s in scores()} == set(KINDS)
