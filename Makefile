@@ -15,7 +15,7 @@ endif
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
 	@echo 'Settings: EXPERIMENT=$(subst $() ,|,$(EXPERIMENTS)) (default: config.yaml)  CORES=n  ARGS="-n" (for Snakemake, pytest)'
-	@echo '          TORCH=cpu|auto|cu128|... (default: cpu where there is no NVIDIA driver)  PYTHON=python3.11'
+	@echo '          TORCH=cpu|auto|cu130|... (default: cpu where there is no NVIDIA driver)  PYTHON=python3.11'
 
 reproduce: env ## Run the study (EXPERIMENT, CORES, ARGS)
 	@$(RUN) snakemake $(if $(CORES),--cores $(CORES)) $(if $(EXPERIMENT),--configfile experiments/$(EXPERIMENT).yaml) $(ARGS)

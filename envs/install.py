@@ -1,4 +1,4 @@
-"""Make `.venv` what the lock says. Usage: python3 envs/install.py [--torch cpu|auto|cu128|...]
+"""Make `.venv` what the lock says. Usage: python3 envs/install.py [--torch cpu|auto|cu130|...]
 
 Runs on a bare Python (standard library only). Does nothing when `.venv` was made from this very lock and torch choice.
 The lock goes in with hashes and without resolving; torch goes in alone after it, because one hashed line cannot
@@ -27,7 +27,7 @@ LOCK, TORCH, UV = ENVS / "requirements.lock", ENVS / "torch.txt", ENVS / "bootst
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--torch", default="", help="cpu, auto (by the driver), or a CUDA build such as cu128")
+    parser.add_argument("--torch", default="", help="cpu, auto (by the driver), or a CUDA build such as cu130")
     wanted = parser.parse_args().torch
     if sys.version_info < (3, 11):  # noqa: UP036 (this file runs on whatever Python there is)
         version = ".".join(map(str, sys.version_info[:3]))

@@ -232,8 +232,8 @@ def test_an_unknown_experiment_is_named_with_the_known_ones():
 
 
 def test_the_knobs_reach_snakemake():
-    done = run("make", "-n", "reproduce", "EXPERIMENT=paper", "CORES=3", "ARGS=-n --quiet", "TORCH=cu128")
-    assert '--torch "cu128"' in done.stdout
+    done = run("make", "-n", "reproduce", "EXPERIMENT=paper", "CORES=3", "ARGS=-n --quiet", "TORCH=cu130")
+    assert '--torch "cu130"' in done.stdout
     assert "-m snakemake --cores 3 --configfile experiments/paper.yaml -n --quiet" in done.stdout
 
 

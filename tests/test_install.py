@@ -38,7 +38,7 @@ def wheels(tmp_path):
 
 def test_a_local_wheel_is_taken_for_the_cpu_build_only(install, wheels):
     assert install.torch_by_uv("cpu", {"UV_FIND_LINKS": wheels}) == [PIN + "+cpu"]
-    assert install.torch_by_uv("cu128", {"UV_FIND_LINKS": wheels}) == ["--torch-backend=cu128", PIN]
+    assert install.torch_by_uv("cu130", {"UV_FIND_LINKS": wheels}) == ["--torch-backend=cu130", PIN]
     assert install.torch_by_uv("auto", {"UV_FIND_LINKS": wheels}) == ["--torch-backend=auto", PIN]
 
 
@@ -79,10 +79,10 @@ def test_the_second_time_nothing_is_done_and_the_build_is_kept(install, monkeypa
     assert any("--require-hashes --no-deps" in command and "requirements.lock" in command for command in first)
     assert any("--torch-backend=cpu" in command for command in first)
     assert make_env() == []
-    changed = make_env("--torch", "cu128")
-    assert any("--reinstall-package torch --torch-backend=cu128" in command for command in changed)
+    changed = make_env("--torch", "cu130")
+    assert any("--reinstall-package torch --torch-backend=cu130" in command for command in changed)
     assert make_env() == []
-    assert make_env("--torch", "cu128") == []
+    assert make_env("--torch", "cu130") == []
 
 
 def test_a_driver_brings_the_build_that_fits_it(install, monkeypatch, tmp_path):
@@ -100,7 +100,7 @@ def test_a_failed_installation_is_tried_again(install, monkeypatch, tmp_path):
 
     monkeypatch.setattr(install, "run", fail)
     with pytest.raises(SystemExit):
-        make_env("--torch", "cu128")
+        make_env("--torch", "cu130")
     assert not install.STAMP.exists()
 
 
