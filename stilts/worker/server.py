@@ -62,6 +62,7 @@ def serve(path: str) -> None:
 
 def _import_heavy() -> None:
     import numpy  # noqa: F401
+    import pandas  # noqa: F401  (pyarrow imports it at the first conversion)
     import pyarrow.parquet
     import pydantic  # noqa: F401
     import safetensors.torch
