@@ -67,7 +67,8 @@ def conda_pins(path: Path) -> list[str]:
 )
 def test_style(command):
     done = run(sys.executable, "-m", *command)
-    assert done.returncode == 0, f"`make format` mends most of this:\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}"
+    print(done.stdout, done.stderr, sep="\n")
+    assert done.returncode == 0, "see the output; `make format` mends most of it"
 
 
 def test_files_are_short_and_say_what_they_are():
