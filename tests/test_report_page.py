@@ -150,7 +150,10 @@ def test_several_budgets_have_sections_of_their_own(tmp_path):
 
 
 def test_one_seed_and_one_recipe(tmp_path):
-    assert "one seed only" in text_of(page_of(tmp_path, scores(seeds=(1,)), seeds=[1]))
+    text = text_of(page_of(tmp_path, scores(seeds=(1,)), seeds=[1]))
+    assert "There is one seed only" in text
+    assert "the single seed scored higher with squad1 (+9.0 points) and mnli (+4.0) than without" in text
+    assert "in every seed" not in text.split("Targets and recipes")[0]
     alone = tmp_path / "alone"
     alone.mkdir()
     assert "compares no recipe with the baseline" in text_of(

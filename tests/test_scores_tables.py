@@ -62,6 +62,7 @@ def test_question_answering_is_the_mean_of_f1_and_exact_match_over_all_languages
     assert found["sd"] == pytest.approx(abs(by_seed[1] - by_seed[2]) / math.sqrt(2), abs=1e-4)
     # mnli gives 4 points at seed 1 and 6 at seed 2: paired difference 5, sd sqrt(2).
     assert (found["difference"], found["difference_sd"]) == (5.0, pytest.approx(math.sqrt(2), abs=1e-4))
+    assert found["seeds_above"] == 2
     assert found["missing"] == ""
 
 
@@ -178,6 +179,19 @@ def test_a_score_beaten_in_one_seed_is_unclear():
     rows = [s._replace(value=15.0 if s.seed == 1 else 95.0) if s.recipe == "none" else s for s in rows]
     frame = tables(rows, targets=spec()["targets"][:1])["controls"]
     assert one(frame, recipe="none", average="all", control="random-init")["counts"] == "unclear"
+
+
+def test_equal_scores_are_neither_above_nor_below():
+    # Three sums of the same three numbers in another order differ in their last bit.
+    parts = {"qaa": (0.1, 0.3, 0.2), "qab": (0.2, 0.1, 0.3), "qac": (0.3, 0.2, 0.1)}
+    rows = [
+        s._replace(value=parts[s.language][i])
+        for s in scores(targets=("pawsx",))
+        for i in [list(BOOST).index(s.recipe) if s.recipe in BOOST else 0]
+    ]
+    found = tables(rows, targets=spec()["targets"][:1])
+    assert set(pick(found["targets"], role="recipe", recipe="mnli", average="all")["seeds_above"]) == {0}
+    assert set(pick(found["controls"], average="all")["counts"]) == {"no"}
 
 
 def test_layers_of_retrieval():

@@ -63,37 +63,36 @@ def limits(seeds: int, comparisons: int) -> list[str]:
 
 
 def _lead(rows: Sequence[Row]) -> str:
-    up = [r for r in rows if always(r) > 0]
-    down = [r for r in rows if always(r) < 0]
-    mixed = [r for r in rows if not always(r)]
-    seeds = int(rows[0]["seeds"])
-    every = "in every seed" if seeds > 1 else "with the one seed"
+    groups = {1: [], -1: [], 0: []}
+    for row in sorted(rows, key=lambda r: -float(r["difference"])):
+        groups[always(row)].append(row)
 
     def names(group: Sequence[Row]) -> str:
-        ordered = sorted(group, key=lambda r: -float(r["difference"]))
-        texts = [f"{r['recipe']} ({signed(r['difference'])}{spread(r)} points)" for r in ordered]
+        texts = [f"{r['recipe']} ({signed(r['difference'])}{spread(r)} points)" for r in group]
         return listed([texts[0], *(t.replace(" points)", ")") for t in texts[1:])])
 
-    parts = []
-    if up:
-        parts.append(f"raised the score {every} with {names(up)}")
-    if down:
-        parts.append(
-            f"lowered it {every} with {names(down)}" if up else f"lowered the score {every} with {names(down)}"
-        )
-    if mixed:
-        parts.append(f"made a difference whose sign changes with the seed with {names(mixed)}")
-    return f"In the other languages, averaged over all targets, intermediate training {listed(parts)}."
+    start = "In the other languages, averaged over all targets,"
+    if int(rows[0]["seeds"]) < 2:
+        words = {1: "higher with {}", -1: "lower with {}", 0: "the same with {}"}
+        said = listed([words[k].format(names(group)) for k, group in groups.items() if group])
+        return f"{start} the single seed scored {said} than without intermediate training."
+    words = {
+        1: "raised the score in every seed with {}",
+        -1: ("lowered it" if groups[1] else "lowered the score") + " in every seed with {}",
+        0: "made a difference whose sign changes with the seed with {}",
+    }
+    said = listed([words[k].format(names(group)) for k, group in groups.items() if group])
+    return f"{start} intermediate training {said}."
 
 
 def _many(rows: Sequence[Row]) -> str:
     """Say how many recipe x target pairs rose or fell, and which did most."""
     up, down = [r for r in rows if always(r) > 0], [r for r in rows if always(r) < 0]
     best, worst = (f(rows, key=lambda r: float(r["difference"])) for f in (max, min))
-    mixed = len(rows) - len(up) - len(down)
+    mixed, every = len(rows) - len(up) - len(down), " in every seed" if int(rows[0]["seeds"]) > 1 else ""
     text = (
-        f"Of {len(rows)} pairs of recipe and target, {count(len(up))} scored higher than the baseline in every seed, "
-        f"{count(len(down))} lower in every seed{f', {count(mixed)} neither' if mixed else ''}. "
+        f"Of {len(rows)} pairs of recipe and target, {count(len(up))} scored higher than the baseline{every}, "
+        f"{count(len(down))} lower{every}{f', {count(mixed)} neither' if mixed else ''}. "
     )
     text += f"Largest rise: {best['target']} after {best['recipe']} ({signed(best['difference'])}{spread(best)}). "
     if float(worst["difference"]) < 0:

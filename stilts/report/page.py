@@ -91,7 +91,7 @@ def _places(spec: dict[str, Any], tables: dict[str, list[Row]]) -> list[dict[str
             {
                 "suffix": suffix,
                 "lead": lead,
-                "sentences": sentences + controls_say(mine["controls.csv"]),
+                "sentences": controls_say(mine["controls.csv"]) + sentences,
                 "matrices": [_matrix(spec, mine, average, suffix) for average in (ZERO_SHOT, ALL)],
                 "controls": _controls(mine["controls.csv"]),
                 "charts": _charts(spec, mine["retrieval_layers.csv"], suffix, number),
@@ -233,7 +233,7 @@ def _tasks(spec: dict[str, Any]) -> list[dict[str, str]]:
                 "source": source.get("id") or ("raw files" if source.get("files") else "–"),
                 # A link that is not http(s) (javascript:, data:) would run in the reader's browser.
                 "url": link if link.startswith(("https://", "http://")) else "",
-                "revision": f"revision {pin[:12]}" if pin else "not pinned",
+                "revision": "" if spec.get("provider") == "mini" else f"revision {pin[:12]}" if pin else "not pinned",
                 "licence": task.get("licence", ""),
                 "citation": task.get("citation", ""),
             }

@@ -53,7 +53,8 @@ caption + thead th { border-top: 1px solid var(--line); }
 th[scope=row], .text { text-align: left; }
 th[scope=row] { position: sticky; left: 0; background: var(--card); font-weight: 600;
   box-shadow: 1px 0 0 var(--line); }
-td.wide { white-space: normal; min-width: 14rem; text-align: left; }
+td.wide { white-space: normal; min-width: 11rem; text-align: left; } td.small { font-size: .86em; color: var(--soft); }
+.columns { columns: 26rem; column-gap: 2.5rem; } .columns h3 { break-after: avoid; margin-top: 0; }
 td small, th small { display: block; color: var(--soft); font-weight: 400; font-size: .86em; }
 td.up { background: var(--up); } td.up b, .yes { color: var(--up-ink); }
 td.down { background: var(--down); } td.down b, .no { color: var(--down-ink); }

@@ -15,6 +15,7 @@ ARM = ["backbone", "budget_point"]
 STATS = ["seeds", "mean", "sd", "difference", "difference_sd", "seeds_above", "missing"]
 OVERALL = "overall"
 MANY = 2.0  # standard errors that a margin over a control must exceed
+TINY = 1e-9  # points; what floating-point sums of equal scores may differ by
 
 
 def number(value: float | None) -> str:
@@ -221,7 +222,7 @@ def _stats(grid: ScoreGrid, arm: Arm, values: Values, base: Values, with_target:
     lost = say_gaps(values.gaps + (base.gaps if paired and anchored else ()), with_target)
     if paired and not anchored:
         lost = "; ".join(filter(None, [lost, f"no recipe `{BASELINE}` to compare with"]))
-    above = str(sum(d > 0 for d in less.by_seed.values())) if less.by_seed else ""
+    above = str(sum(d > TINY for d in less.by_seed.values())) if less.by_seed else ""
     return [str(len(values.by_seed)), *map(number, (values.mean, values.sd, less.mean, less.sd)), above, lost]
 
 
@@ -238,7 +239,7 @@ def _verdict(grid: ScoreGrid, task: TaskSpec, chosen: list[str], values: Values,
     margin = score - control
     noise = MANY * math.hypot(*(_error(v, [grid.size(task, x) for x in chosen]) for v in (score, control)))
     lowest = min(values.by_seed.values()) - max(other.by_seed.values())
-    counts = "no" if margin <= 0 else "yes" if margin > noise and lowest > 0 else "unclear"
+    counts = "no" if margin <= TINY else "yes" if margin > noise and lowest > TINY else "unclear"
     return [number(margin), number(noise), counts]
 
 

@@ -118,13 +118,13 @@ headline score, fixed in the configuration beforehand.</p>
 <td class="wide">{{ task.description }}</td>
 <td class="text">{% if task.url %}<a href="{{ task.url }}" rel="noreferrer">{{ task.source }}</a>
 {% else %}{{ task.source }}{% endif %}<small>{{ task.revision }}</small></td>
-<td class="text">{{ task.licence }}</td><td class="wide">{{ task.citation }}</td></tr>
+<td class="wide small">{{ task.licence }}</td><td class="wide small">{{ task.citation }}</td></tr>
 {% endfor %}</tbody></table></div>
 
 <h2 id="settings">Settings</h2>
-{% for part in settings %}<h3>{{ part.name }}</h3>
+<div class="columns">{% for part in settings %}<h3>{{ part.name }}</h3>
 <dl class="settings">
-{% for key, value in part.entries %}<dt>{{ key }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>{% endfor %}
+{% for key, value in part.entries %}<dt>{{ key }}</dt><dd>{{ value }}</dd>{% endfor %}</dl>{% endfor %}</div>
 
 <h2 id="files">Files</h2>
 <p>Every number above is a cell of one of these tables; their columns are explained in the project's
