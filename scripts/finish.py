@@ -30,7 +30,10 @@ def main(argv: list[str] | None = None) -> int:
     share = f", {100 * inside / args.cpu:.0f} % of it inside training and evaluation" if args.cpu else ""
     print(f"{share}.", file=sys.stderr)
     if args.failed:
-        print("Some jobs failed; what is done is kept. Mend the cause (the ends of their logs are above) and run the same", file=sys.stderr)
+        print(
+            "Some jobs failed; what is done is kept. Mend the cause (the ends of their logs are above) and run the same",
+            file=sys.stderr,
+        )
         print(f"command again. Logs: {args.root / 'logs'}; Snakemake's own: {args.log}", file=sys.stderr)
     elif (args.root / "report" / "index.html").is_file():
         print(f"Scores: {args.root / 'scores.csv'}   Tables: {args.root / 'tables'}", file=sys.stderr)

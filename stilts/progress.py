@@ -27,7 +27,11 @@ class Progress:
         if self.bar is not None:
             self.bar.close()
         if error[0] is None:
-            print(f"{self.what}: {self.done} of {self.total} in {time.monotonic() - self.start:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"{self.what}: {self.done} of {self.total} in {time.monotonic() - self.start:.0f} s",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def update(self, steps: int = 1, **figures: float) -> None:
         """Say that `steps` more are done; figures are shown beside."""

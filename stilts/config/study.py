@@ -21,7 +21,15 @@ READ_BY_PEOPLE = {"description": "", "licence": "", "citation": "", "url": "", "
 def slim(task: TaskSpec, keep: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a task without what only people read, and without its source and languages unless kept."""
     raw = task.model_dump() | READ_BY_PEOPLE
-    blank = {"source": {}, "columns": {}, "choices": [], "label_values": {}, "quirks": [], "languages": [], "train_task": None}
+    blank = {
+        "source": {},
+        "columns": {},
+        "choices": [],
+        "label_values": {},
+        "quirks": [],
+        "languages": [],
+        "train_task": None,
+    }
     return {k: blank[k] if k in blank and k not in keep else v for k, v in raw.items()}
 
 
@@ -72,10 +80,16 @@ class Study:
     def _check_languages(self) -> None:
         if self.config.languages == "all":
             return
-        known = {k for t in self.grid.targets for k in (self.task(t).languages if self.config.provider != "mini" else self.config.world.languages)}
+        known = {
+            k
+            for t in self.grid.targets
+            for k in (self.task(t).languages if self.config.provider != "mini" else self.config.world.languages)
+        }
         for language in self.config.languages:
             if language not in known:
-                raise UserError(f'languages: no target has data in "{language}".{did_you_mean(language, known)} There are: {", ".join(sorted(known))}.')
+                raise UserError(
+                    f'languages: no target has data in "{language}".{did_you_mean(language, known)} There are: {", ".join(sorted(known))}.'
+                )
 
     def train_task(self, target: str) -> str:
         """Return the task whose training split tunes a target."""
@@ -84,7 +98,9 @@ class Study:
     def dev_task(self, target: str) -> str:
         """Return the task on whose source-language validation split a target is selected: its own where it has one."""
         own = self.task(target)
-        here = self.config.provider == "mini" or self.config.source_language in (own.languages or [self.config.source_language])
+        here = self.config.provider == "mini" or self.config.source_language in (
+            own.languages or [self.config.source_language]
+        )
         return target if "validation" in own.source.splits and here else self.train_task(target)
 
     def corpora(self) -> list[str]:
@@ -109,7 +125,9 @@ class Study:
     def arms(self, target: str) -> list[tuple[str, str, int]]:
         """Return (backbone, recipe, seed) of every run of a target, controls last."""
         runs = [(b, r, s) for b in self.grid.backbones for r in self.recipes_of(target) for s in self.grid.seeds]
-        return runs + [(b, c, s) for b in self.grid.backbones for c in self.controls_of(target) for s in self.grid.control_seeds]
+        return runs + [
+            (b, c, s) for b in self.grid.backbones for c in self.controls_of(target) for s in self.grid.control_seeds
+        ]
 
     # Specs, one function a rule. ---------------------------------------------------------------------------------
 
@@ -133,7 +151,9 @@ class Study:
 
     def spec_prepare(self, task: str) -> dict:
         """How a task's examples are read from its raw files."""
-        return self.spec_fetch(task) | {"task": slim(self.task(task), ("source", "columns", "choices", "label_values", "quirks"))}
+        return self.spec_fetch(task) | {
+            "task": slim(self.task(task), ("source", "columns", "choices", "label_values", "quirks"))
+        }
 
     def spec_train_tokenizer(self, backbone: str) -> dict:
         """How a stand-in's vocabulary is learnt."""
@@ -147,7 +167,9 @@ class Study:
 
     def spec_pretrain(self, backbone: str, seed: int) -> dict:
         """How a stand-in is pretrained."""
-        raw = self.backbone(backbone).pretraining.model_dump(exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines"})
+        raw = self.backbone(backbone).pretraining.model_dump(
+            exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines"}
+        )
         raw["training"] = {k: raw["training"][k] for k in _OPTIMIZER}
         return {"pretraining": raw, "seed": seed}
 
@@ -159,7 +181,9 @@ class Study:
         """How a recipe is trained."""
         made = self.recipe(recipe)
         return {
-            "tasks": [{"task": slim(self.task(t)), "settings": _settings(self.config.intermediate.of(t))} for t in made.tasks],
+            "tasks": [
+                {"task": slim(self.task(t)), "settings": _settings(self.config.intermediate.of(t))} for t in made.tasks
+            ],
             "mixing": made.model_dump(exclude={"tasks"}) if len(made.tasks) > 1 else {"examples_cap": 1},
             "seed": seed,
             "source_language": self.config.source_language,
@@ -243,7 +267,9 @@ class Study:
         return self.spec_summarise() | {
             "tasks": [self.task(t).model_dump() for t in tasks],
             "provider": self.config.provider,
-            "settings": self.config.model_dump(include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}),
+            "settings": self.config.model_dump(
+                include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}
+            ),
         }
 
     def language_names(self) -> dict[str, str]:

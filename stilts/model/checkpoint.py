@@ -31,7 +31,9 @@ def load_encoder(folder: Path, depth: int | str = "full") -> tuple[Encoder, dict
     config = EncoderConfig.from_json(raw)
     if depth != "full":
         if int(depth) > config.num_hidden_layers:
-            raise UserError(f"budget.depths asks for {depth} layers; the backbone in {folder} has {config.num_hidden_layers}")
+            raise UserError(
+                f"budget.depths asks for {depth} layers; the backbone in {folder} has {config.num_hidden_layers}"
+            )
         config = EncoderConfig(**{**vars(config), "num_hidden_layers": int(depth)})
     encoder = Encoder(config)
     tensors = _read(folder / WEIGHTS)

@@ -40,7 +40,9 @@ class EncoderConfig:
         """Read a `config.json`; raises UserError when it is not an XLM-R (RoBERTa) encoder."""
         kind = config.get("model_type")
         if kind not in ("xlm-roberta", "roberta"):
-            raise UserError(f'the backbone is of type "{kind}"; only XLM-R encoders (model_type xlm-roberta) are supported')
+            raise UserError(
+                f'the backbone is of type "{kind}"; only XLM-R encoders (model_type xlm-roberta) are supported'
+            )
         if config.get("hidden_act", "gelu") != "gelu":
             raise UserError(f"the backbone's activation is {config['hidden_act']!r}; only gelu is supported")
         return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})

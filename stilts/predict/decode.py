@@ -54,7 +54,9 @@ def _merge(items: Items, example: int, at: list[int], outputs: list[np.ndarray],
             for e in ends:
                 if s <= e < s + MAX_ANSWER:
                     total = float(start[s]) + float(end[e])
-                    found.append((total, float(start[s]), float(end[e]), context + first + int(s), context + first + int(e)))
+                    found.append(
+                        (total, float(start[s]), float(end[e]), context + first + int(s), context + first + int(e))
+                    )
     found.sort(key=lambda f: (-f[0], f[3], f[4]))
     best, seen = [], set()
     for _, s_score, e_score, s, e in found:

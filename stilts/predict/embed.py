@@ -18,12 +18,16 @@ def resolve_layers(wanted: list[int] | str, encoder: Encoder) -> list[int]:
     depth = encoder.config.num_hidden_layers
     layers = list(range(depth + 1)) if wanted == "all" else sorted(wanted)
     if layers and layers[-1] > depth:
-        raise UserError(f"retrieval.layers asks for hidden state {layers[-1]}; the encoder has {depth} layers (0 is the embeddings)")
+        raise UserError(
+            f"retrieval.layers asks for hidden state {layers[-1]}; the encoder has {depth} layers (0 is the embeddings)"
+        )
     return layers
 
 
 @torch.no_grad()
-def embed(encoder: Encoder, split: TokenSplit, segment: int, rows: np.ndarray, layers: list[int], spec: dict, budget: int) -> np.ndarray:
+def embed(
+    encoder: Encoder, split: TokenSplit, segment: int, rows: np.ndarray, layers: list[int], spec: dict, budget: int
+) -> np.ndarray:
     """Return pooled states [layers, rows, hidden] float32 of one segment of the examples `rows`.
 
     spec: pooling ("mean" over all sub-words with <s> and </s>, or "first"), max_length.

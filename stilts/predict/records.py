@@ -20,9 +20,20 @@ from stilts.tokens.sequences import Items
 
 Columns = dict[str, list]
 _SPAN = pa.struct(
-    [("text", pa.string()), ("start_logit", pa.float32()), ("end_logit", pa.float32()), ("char_start", pa.int32()), ("char_end", pa.int32())]
+    [
+        ("text", pa.string()),
+        ("start_logit", pa.float32()),
+        ("end_logit", pa.float32()),
+        ("char_start", pa.int32()),
+        ("char_end", pa.int32()),
+    ]
 )
-_TYPES = {"logits": pa.list_(pa.float32()), "label": pa.int32(), "tags": pa.list_(pa.int32()), "gold": pa.list_(pa.int32())}
+_TYPES = {
+    "logits": pa.list_(pa.float32()),
+    "label": pa.int32(),
+    "tags": pa.list_(pa.int32()),
+    "gold": pa.list_(pa.int32()),
+}
 _TYPES |= {"id": pa.string(), "language": pa.string(), "text": pa.string(), "nbest": pa.list_(_SPAN)}
 
 
@@ -32,7 +43,9 @@ def read_examples(folder: Path, split: str, rows: np.ndarray | None = None) -> C
     return (table if rows is None else table.take(pa.array(rows))).to_pydict()
 
 
-def predict(encoder: Encoder, head: nn.Module, items: Items, data: Columns, task: TaskSpec, budget: int, what: str = "predict") -> Columns:
+def predict(
+    encoder: Encoder, head: nn.Module, items: Items, data: Columns, task: TaskSpec, budget: int, what: str = "predict"
+) -> Columns:
     """Return the prediction columns of the examples in `data` (rows of the items' examples, in their order)."""
     outputs = run_head(encoder, head, items, budget, what)
     columns: Columns = {"id": data["id"], "language": data["language"]}

@@ -75,9 +75,14 @@ def _imports(path: Path, root: Path) -> tuple[str, ...]:
             names += [start, *(f"{start}.{a.name}" for a in node.names)]
         elif isinstance(node, ast.Call):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            own = not isinstance(node.func, ast.Attribute) or getattr(node.func.value, "id", "") in ("importlib", "runpy")
+            own = not isinstance(node.func, ast.Attribute) or getattr(node.func.value, "id", "") in (
+                "importlib",
+                "runpy",
+            )
             if called in DYNAMIC and own:
-                raise UserError(f"{path}:{node.lineno}: {called}() hides what it runs from the code digest; import by name instead")
+                raise UserError(
+                    f"{path}:{node.lineno}: {called}() hides what it runs from the code digest; import by name instead"
+                )
     return tuple(names)
 
 
@@ -86,7 +91,12 @@ def _fingerprint(path: Path) -> bytes:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if isinstance(body, list) and body and isinstance(body[0], ast.Expr) and isinstance(getattr(body[0], "value", None), ast.Constant):
+        if (
+            isinstance(body, list)
+            and body
+            and isinstance(body[0], ast.Expr)
+            and isinstance(getattr(body[0], "value", None), ast.Constant)
+        ):
             if isinstance(body[0].value.value, str):
                 body[0].value.value = ""
     return hashlib.sha256(ast.dump(tree).encode()).digest()

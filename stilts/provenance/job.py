@@ -51,7 +51,11 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
         volatile = facts.pop("run", {})
         write_atomic(folder / SPEC, dump_json(args.spec))
         write_manifest(folder, facts)
-        seconds = {"wall_seconds": round(time.time() - start, 3), "cpu_seconds": round(time.process_time() - cpu, 3), "import_cpu_seconds": round(cpu, 3)}
+        seconds = {
+            "wall_seconds": round(time.time() - start, 3),
+            "cpu_seconds": round(time.process_time() - cpu, 3),
+            "import_cpu_seconds": round(cpu, 3),
+        }
         write_atomic(folder / RUN, dump_json({**environment(), **seconds, **volatile}))
         publish(folder, final)
     except UserError as error:
@@ -60,7 +64,10 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     except OSError as error:
         if error.errno not in (28, 122):  # no space, quota
             raise
-        print(f"error: {error.strerror} while writing {error.filename or folder}: free some space and run again", file=sys.stderr)
+        print(
+            f"error: {error.strerror} while writing {error.filename or folder}: free some space and run again",
+            file=sys.stderr,
+        )
         return 2
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -79,7 +86,17 @@ def publish(folder: Path, final: Path) -> None:
 
 def environment() -> dict[str, Any]:
     """Return what ran this job: versions of the packages already imported, the machine, the attempt."""
-    names = ("torch", "tokenizers", "sentencepiece", "datasets", "huggingface_hub", "transformers", "numpy", "pyarrow", "pandas")
+    names = (
+        "torch",
+        "tokenizers",
+        "sentencepiece",
+        "datasets",
+        "huggingface_hub",
+        "transformers",
+        "numpy",
+        "pyarrow",
+        "pandas",
+    )
     versions = {n: metadata.version(n.replace("_", "-")) for n in names if n in sys.modules}
     return {
         "versions": {"python": platform.python_version(), **versions},

@@ -33,7 +33,11 @@ class Flat:
     def arrays(self) -> dict[str, np.ndarray]:
         """Return ids, segments and examples."""
         ids = np.concatenate(self.ids) if self.ids else np.zeros(0, np.int32)
-        return {"ids": ids, "segments": np.asarray(self.segments, np.int64), "examples": np.asarray(self.examples, np.int64)}
+        return {
+            "ids": ids,
+            "segments": np.asarray(self.segments, np.int64),
+            "examples": np.asarray(self.examples, np.int64),
+        }
 
 
 def build_tokens(kind: str, data: Path, tokenizer: Tokenizer, folder: Path) -> dict[str, Any]:

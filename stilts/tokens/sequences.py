@@ -36,7 +36,14 @@ class Items:
     last bound the window of the context (question answering) or of the words (tagging), in sub-words.
     """
 
-    def __init__(self, split: TokenSplit, max_length: int, doc_stride: int, examples: np.ndarray | None = None, blind: bool = False):
+    def __init__(
+        self,
+        split: TokenSplit,
+        max_length: int,
+        doc_stride: int,
+        examples: np.ndarray | None = None,
+        blind: bool = False,
+    ):
         self.split, self.kind, self.blind = split, split.kind, blind
         self.max_length, self.doc_stride = max_length, doc_stride
         if max_length < 16:
@@ -97,7 +104,12 @@ class Items:
         if self.kind == "token_tagging":
             return self.rows[:, 2] - self.rows[:, 1] + 2
         if self.kind == "span_extraction":
-            return np.asarray([self._question(int(e)).size for e in self.rows[:, 0]], np.int64) + self.rows[:, 2] - self.rows[:, 1] + 4
+            return (
+                np.asarray([self._question(int(e)).size for e in self.rows[:, 0]], np.int64)
+                + self.rows[:, 2]
+                - self.rows[:, 1]
+                + 4
+            )
         first = sizes[at] * (0 if self.blind else 1)
         second = sizes[at + 1]
         for k in range(2, self.choices + 1):
@@ -111,7 +123,9 @@ class Items:
             return 1
         counts = np.diff(self.split.examples)[self.rows[:, 0]] - 1
         if len(counts) and counts.min() != counts.max():
-            raise UserError(f"{self.split.folder}: the number of choices differs between examples ({counts.min()} to {counts.max()})")
+            raise UserError(
+                f"{self.split.folder}: the number of choices differs between examples ({counts.min()} to {counts.max()})"
+            )
         return int(counts[0]) if len(counts) else 1
 
     def sequences(self, item: int) -> list[np.ndarray]:

@@ -41,7 +41,9 @@ class TokenSplit:
         self.cls, self.pad, self.sep, self.unk, self.mask = info["special"]
         self.vocabulary: int = info["vocabulary"]
         if split not in info["splits"]:
-            raise UserError(f'{folder} has no split "{split}" (it holds {", ".join(info["splits"])}): check the task\'s `splits`')
+            raise UserError(
+                f'{folder} has no split "{split}" (it holds {", ".join(info["splits"])}): check the task\'s `splits`'
+            )
 
     def _load(self, name: str) -> np.ndarray:
         return np.load(self.folder / f"{self.split}.{name}.npy", mmap_mode="r")

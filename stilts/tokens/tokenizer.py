@@ -96,7 +96,9 @@ def write_tokenizer(folder: Path, pieces: list[tuple[str, float]], charsmap: byt
     vocabulary = [("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", worst), *pieces, ("<mask>", 0.0)]
     fast = Fast(models.Unigram(vocabulary, unk_id=3, byte_fallback=False))
     fast.normalizer = normalizers.Sequence(
-        [normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")] if charsmap else [normalizers.NFKC()]
+        [normalizers.Precompiled(charsmap), normalizers.Replace(Regex(" {2,}"), " ")]
+        if charsmap
+        else [normalizers.NFKC()]
     )
     fast.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")]

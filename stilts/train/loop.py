@@ -64,7 +64,13 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
                 raise UserError(
                     f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}. Lower learning_rate or max_grad_norm."
                 )
-            record = {"step": step, "task": parts[t].name, "loss": round(loss, 6), "rate": round(rate, 6), "norm": round(norm, 6)}
+            record = {
+                "step": step,
+                "task": parts[t].name,
+                "loss": round(loss, 6),
+                "rate": round(rate, 6),
+                "norm": round(norm, 6),
+            }
             progress.update(loss=loss)
             if settings["eval_every"] and (step % settings["eval_every"] == 0 or step == len(plan)):
                 record["dev"] = score = _dev_score(encoder, parts)
@@ -86,7 +92,9 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, 
     The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch.
     """
     lengths = part.items.lengths[chosen]
-    batches = [part.items.batch(chosen[piece]) for piece in token_budget_batches(lengths, MICRO_BATCH, part.items.choices)]
+    batches = [
+        part.items.batch(chosen[piece]) for piece in token_budget_batches(lengths, MICRO_BATCH, part.items.choices)
+    ]
     total = sum(batch.count for batch in batches)
     loss = 0.0
     for batch in batches:

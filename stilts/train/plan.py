@@ -40,8 +40,10 @@ def make_plan(counts: list[int], names: list[str], settings: list[dict], seed: i
     the other. Several: every step draws one task with probability ~ min(items, cap) (proportional) or
     min(items, cap) ** (1 / temperature), over the sum of the tasks' capped epochs in steps, as jiant's sampler does.
     """
-    lengths = [math.ceil(s["epochs"] * math.ceil(min(n, mixing["examples_cap"] if len(counts) > 1 else n) / s["batch_size"]))
-               for n, s in zip(counts, settings, strict=True)]
+    lengths = [
+        math.ceil(s["epochs"] * math.ceil(min(n, mixing["examples_cap"] if len(counts) > 1 else n) / s["batch_size"]))
+        for n, s in zip(counts, settings, strict=True)
+    ]
     total = sum(lengths)
     if len(counts) == 1:
         draws = np.zeros(total, np.int64)

@@ -32,7 +32,11 @@ class TextStream:
         self.split, self.max_length = split, max_length
         self.rng = generator(seed, "text")
         count = np.bincount(split.language, minlength=len(split.languages))
-        self.groups = [np.arange(len(split))] if alpha == 1.0 else [split.where(k) for k, n in zip(split.languages, count, strict=True) if n]
+        self.groups = (
+            [np.arange(len(split))]
+            if alpha == 1.0
+            else [split.where(k) for k, n in zip(split.languages, count, strict=True) if n]
+        )
         weight = np.asarray([len(g) for g in self.groups], float) ** alpha
         self.weight = weight / weight.sum()
         self.queues: list[np.ndarray] = [np.zeros(0, np.int64) for _ in self.groups]
@@ -61,7 +65,9 @@ class TextStream:
         return sequences
 
 
-def mask_tokens(ids: np.ndarray, special: list[int], vocabulary: int, mask: int, share: float, rng: np.random.Generator) -> tuple:
+def mask_tokens(
+    ids: np.ndarray, special: list[int], vocabulary: int, mask: int, share: float, rng: np.random.Generator
+) -> tuple:
     """Return (input ids, targets): `share` of the ordinary tokens are predicted; 80 % masked, 10 % random, 10 % kept."""
     candidates = np.flatnonzero(~np.isin(ids, special))
     chosen = candidates[rng.random(len(candidates)) < share]
@@ -77,7 +83,9 @@ def mask_tokens(ids: np.ndarray, special: list[int], vocabulary: int, mask: int,
     return changed, targets
 
 
-def pretrain(split: TokenSplit, spec: dict[str, Any], seed: int, history: Path) -> tuple[Encoder, MaskedLMHead, dict[str, Any]]:
+def pretrain(
+    split: TokenSplit, spec: dict[str, Any], seed: int, history: Path
+) -> tuple[Encoder, MaskedLMHead, dict[str, Any]]:
     """Train an encoder from scratch; return it with its masked-LM head and facts (steps, tokens, last losses).
 
     spec: the keys of `stilts.config.models.Pretraining`.
@@ -119,5 +127,8 @@ def pretrain(split: TokenSplit, spec: dict[str, Any], seed: int, history: Path) 
                 raise UserError(f"pretraining diverged at step {step}: lower pretraining.training.learning_rate")
             progress.update(loss=losses[-1])
             if step % 25 == 0 or step == spec["steps"]:
-                log.write(json.dumps({"step": step, "loss": round(float(np.mean(losses[-25:])), 6), "norm": round(norm, 6)}) + "\n")
+                log.write(
+                    json.dumps({"step": step, "loss": round(float(np.mean(losses[-25:])), 6), "norm": round(norm, 6)})
+                    + "\n"
+                )
     return encoder, head, {"steps": spec["steps"], "tokens": tokens, "loss": round(float(np.mean(losses[-25:])), 6)}

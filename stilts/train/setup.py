@@ -42,7 +42,9 @@ def make_head(encoder: Encoder, task: TaskSpec, outputs: int, settings: dict[str
     return head
 
 
-def make_part(encoder: Encoder, task: TaskSpec, train: Sources, dev: Sources | None, dev_task: TaskSpec, spec: dict[str, Any]) -> Part:
+def make_part(
+    encoder: Encoder, task: TaskSpec, train: Sources, dev: Sources | None, dev_task: TaskSpec, spec: dict[str, Any]
+) -> Part:
     """Return one task of a run, ready to train.
 
     spec: seed, source_language, settings (a `Training` as a dict), blind. dev: where source-language validation examples lie
