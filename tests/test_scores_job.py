@@ -103,8 +103,10 @@ def test_answers_with_type_chance_only_beside_the_baseline(tmp_path):
     [
         ({"id": ["b", "a"]}, "row 0 predicts b in qaa, the test split has a in qaa"),
         ({"id": ["a"], "language": ["qaa"], "logits": [[1.0]], "label": [0]}, "1 predictions for 2 test examples"),
-        ({"logits": [[float("nan"), 0.0], [1.0, 0.0]]}, "a has no finite logits"),
+        ({"logits": [[float("nan"), 0.0], [1.0, 0.0]]}, "pawsx, language qaa: logits [nan, 0.0] are not finite"),
         ({"label": None}, "has no column label"),
+        ({"label": [0, -1]}, "the gold label -1 is none of the 2 choices"),
+        ({"logits": [[1.0, 0.0], [1.0, 0.0, 2.0]]}, "3 logits for 2 labels"),
     ],
 )
 def test_faulty_predictions_are_refused(tmp_path, capsys, change, message):
@@ -115,6 +117,25 @@ def test_faulty_predictions_are_refused(tmp_path, capsys, change, message):
     assert run_score(tmp_path, predictions, rows, spec) == 2
     assert message in capsys.readouterr().err
     assert not (tmp_path / "scores").exists()
+
+
+def test_a_question_without_gold_is_refused_where_all_have_answers(tmp_path, capsys):
+    rows = {"id": ["1", "2"], "language": ["qaa", "qaa"]}
+    data, predictions = {**rows, "answers": [["cow"], []]}, {**rows, "text": ["cow", ""]}
+    spec = {"target": "xquad", "task": task("xquad", "span_extraction")}
+    assert run_score(tmp_path, predictions, data, spec) == 2
+    assert "language qaa: question 1: no gold answer" in capsys.readouterr().err
+    spec["task"]["unanswerable"] = True
+    assert run_score(tmp_path / "again", predictions, data, spec)["none", "standard", "qaa", "f1"] == 100.0
+
+
+def test_mlqa_has_its_own_normaliser(tmp_path):
+    rows = {"id": ["1", "2"], "language": ["de", "zh"]}
+    data, predictions = {**rows, "answers": [["Das Haus"], ["中国"]]}, {**rows, "text": ["haus.", "中"]}
+    spec = {"target": "mlqa", "task": task("mlqa", "span_extraction", metrics=["mlqa_f1", "mlqa_exact_match"])}
+    found = run_score(tmp_path, predictions, data, spec)
+    assert found["none", "standard", "de", "exact_match"] == 100.0
+    assert found["none", "standard", "zh", "f1"] == pytest.approx(200 / 3, abs=1e-6)
 
 
 def test_mining_feeds_scoring_by_layer(tmp_path):

@@ -244,6 +244,16 @@ def test_scores_file_round_trip_and_faults(tmp_path):
         read_scores(path)
 
 
+def test_every_column_is_explained():
+    text = (Path(__file__).parents[1] / "docs" / "results.md").read_text(encoding="utf-8")
+    made = all_tables(ScoreGrid(spec(), scores()), {})
+    for name, (columns, _) in made.items():
+        assert f"`{name}.csv`" in text
+        if name != "target_x_recipe":
+            assert [c for c in columns if not re.search(rf"\b{c}\b", text)] == []
+    assert [c for c in COLUMNS if f"| {c} |" not in text] == []
+
+
 def test_numbers_are_written_without_noise():
     assert [number(v) for v in (None, -0.0, 1e-15, 100 / 3, -2.0, 99.9999999)] == ["", "0", "0", "33.3333", "-2", "100"]
 

@@ -32,7 +32,8 @@ def judge(task: TaskSpec, predictions: Columns, data: Columns) -> Judged:
     for language, rows in by_language(predictions["language"]):
         try:
             if task.kind in ("pair_classification", "multiple_choice"):
-                chosen = [_argmax(predictions["logits"][i], predictions["id"][i]) for i in rows]
+                width = len(task.labels) if task.kind == "pair_classification" else 0
+                chosen = [_choice(predictions["logits"][i], predictions["label"][i], width) for i in rows]
                 yield STANDARD, language, accuracy(chosen, [predictions["label"][i] for i in rows])
             elif task.kind == "token_tagging":
                 tags, gold = _take(predictions, "tags", rows), _take(predictions, "gold", rows)
@@ -132,9 +133,14 @@ def _name(labels: list[str], tag: int, absent: str | None) -> str:
     return labels[tag]
 
 
-def _argmax(logits: list[float], name: str) -> int:
+def _choice(logits: list[float], gold: int, width: int) -> int:
+    """Return the place of the highest logit; width: how many there must be, 0 for any number."""
     if not logits or not all(map(math.isfinite, logits)):
-        raise UserError(f"{name} has no finite logits ({logits}): the model diverged; lower its learning rate")
+        raise ValueError(f"logits {logits} are not finite: the model diverged; lower its learning rate")
+    if width and len(logits) != width:
+        raise ValueError(f"{len(logits)} logits for {width} labels; predict again")
+    if not 0 <= gold < len(logits):
+        raise ValueError(f"the gold label {gold} is none of the {len(logits)} choices; check the test split")
     return max(range(len(logits)), key=lambda k: logits[k])
 
 
