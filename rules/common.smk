@@ -16,6 +16,7 @@ sys.path.insert(0, str(PROJECT))
 from snakemake.exceptions import WorkflowError
 
 from stilts.config.load import load_config
+from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
 from stilts.provenance.code import code_digest
@@ -46,6 +47,7 @@ WORLD_TASKS = (
     "copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tydiqa udpos xcopa xnli xquad".split()
 )
 STUDY = or_stop(lambda: Study(load_config(config)))
+SPECS = Specs(STUDY)
 CONFIG = STUDY.config
 ROOT = STUDY.root
 
@@ -65,7 +67,7 @@ def spec_of(rule, *names):
 
     def spec(wildcards):
         values = [int(getattr(wildcards, n)) if n == "seed" else getattr(wildcards, n) for n in names]
-        return canonical(or_stop(getattr(STUDY, f"spec_{rule}"), *values))
+        return canonical(or_stop(getattr(SPECS, rule), *values))
 
     return spec
 

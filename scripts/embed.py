@@ -1,7 +1,7 @@
 """Pool sentence embeddings of every layer and language with one encoder load.
 
 Usage: python -m scripts.embed --spec JSON --model models/intermediate/mini/mnli/s1/manifest.json
-       --tokens tokens/mini/tatoeba/manifest.json --output embeddings/mini/mnli/tatoeba/dfull-lfull-fp32/s1/manifest.json
+       --tokens tokens/mini/tatoeba/manifest.json --output embeddings/.../manifest.json
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{share}.", file=sys.stderr)
     if args.failed:
         print(
-            "Some jobs failed; what is done is kept. Mend the cause (the ends of their logs are above) and run the same",
+            "Some jobs failed; what is done is kept. Mend the cause (ends of logs above), then run the same",
             file=sys.stderr,
         )
         print(f"command again. Logs: {args.root / 'logs'}; Snakemake's own: {args.log}", file=sys.stderr)

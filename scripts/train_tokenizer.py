@@ -1,6 +1,7 @@
 """Learn the sentencepiece vocabulary of a stand-in backbone and write an XLM-R tokenizer folder.
 
-Usage: python -m scripts.train_tokenizer --spec JSON --text data/mlm_text/manifest.json --output tokenizers/mini/manifest.json
+Usage: python -m scripts.train_tokenizer --spec JSON --text data/mlm_text/manifest.json
+       --output tokenizers/mini/manifest.json
 """
 
 from __future__ import annotations

@@ -1,0 +1,190 @@
+"""Specs: for each rule, all that can change its result and nothing else.
+
+One method a rule, named like it. Paths, threads and batch splitting are in no spec. The workflow passes a spec as one
+canonical JSON string, which is what the script parses and what is written beside the result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stilts.config.study import Study
+from stilts.tasks.spec import TaskSpec
+
+# What of a `Training` applies to pretraining.
+OPTIMIZER = {
+    "learning_rate",
+    "warmup_ratio",
+    "weight_decay",
+    "max_grad_norm",
+    "adam_beta1",
+    "adam_beta2",
+    "adam_epsilon",
+    "dropout",
+}
+
+# What only people read of a task; it reaches the report and nothing else.
+READ_BY_PEOPLE = {"description": "", "licence": "", "citation": "", "url": "", "notes": ""}
+
+
+def slim(task: TaskSpec, keep: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a task without what only people read, and without its source and languages unless kept."""
+    raw = task.model_dump() | READ_BY_PEOPLE
+    blank = {
+        "source": {},
+        "columns": {},
+        "choices": [],
+        "label_values": {},
+        "quirks": [],
+        "languages": [],
+        "train_task": None,
+    }
+    return {k: blank[k] if k in blank and k not in keep else v for k, v in raw.items()}
+
+
+class Specs:
+    """The specs of one study."""
+
+    def __init__(self, study: Study):
+        self.study, self.config, self.grid = study, study.config, study.grid
+
+    def make_world(self) -> dict:
+        """The settings of the mini world."""
+        return self.config.world.model_dump() | {"source_language": self.config.source_language}
+
+    def fetch(self, task: str) -> dict:
+        """Where a task's raw files come from."""
+        spec = self.study.task(task)
+        return {
+            "task": slim(spec, ("source",)),
+            "provider": self.config.provider,
+            "languages": self.study.languages(task),
+            "source_language": self.config.source_language,
+        }
+
+    def fetch_backbone(self, backbone: str) -> dict:
+        """Which weights are fetched."""
+        return self.study.backbone(backbone).model_dump(include={"source", "id", "revision"})
+
+    def prepare(self, task: str) -> dict:
+        """How a task's examples are read from its raw files."""
+        return self.fetch(task) | {
+            "task": slim(self.study.task(task), ("source", "columns", "choices", "label_values", "quirks"))
+        }
+
+    def train_tokenizer(self, backbone: str) -> dict:
+        """How a stand-in's vocabulary is learnt."""
+        return self.study.backbone(backbone).pretraining.model_dump(
+            include={"vocabulary", "character_coverage", "tokenizer_lines", "max_positions"}
+        )
+
+    def tokenize(self, backbone: str, task: str) -> dict:
+        """How a task is tokenised."""
+        return {"kind": self.study.task(task).kind}
+
+    def pretrain(self, backbone: str, seed: int) -> dict:
+        """How a stand-in is pretrained."""
+        made = self.study.backbone(backbone).pretraining
+        raw = made.model_dump(exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines", "training"})
+        raw["training"] = made.training.model_dump(include=OPTIMIZER)
+        return {"pretraining": raw, "seed": seed}
+
+    def randomise(self, backbone: str, seed: int) -> dict:
+        """Which untrained weights are drawn."""
+        return {"seed": seed}
+
+    def train_intermediate(self, backbone: str, recipe: str, seed: int) -> dict:
+        """How a recipe is trained."""
+        made = self.study.recipe(recipe)
+        return {
+            "tasks": [
+                {"task": slim(self.study.task(t)), "settings": self.config.intermediate.of(t).model_dump()}
+                for t in made.tasks
+            ],
+            "mixing": made.model_dump(exclude={"tasks"}) if len(made.tasks) > 1 else {"examples_cap": 1},
+            "seed": seed,
+            "source_language": self.config.source_language,
+        }
+
+    def train_target(self, recipe: str, target: str, depth: str, seed: int) -> dict:
+        """How a target is trained on top of an encoder."""
+        return {
+            "task": slim(self.study.task(target)),
+            "dev_task": slim(self.study.task(self.study.dev_task(target))),
+            "settings": self.config.target.of(target).model_dump(),
+            "depth": depth if depth == "full" else int(depth),
+            "seed": seed,
+            "source_language": self.config.source_language,
+            "blind": recipe == "blind",
+        }
+
+    def predict(self, recipe: str, target: str, point: str) -> dict:
+        """How a target is predicted at a budget point."""
+        settings = self.config.target.of(target)
+        cut = point.split("-")[1].removeprefix("l")
+        return {
+            "task": slim(self.study.task(target)),
+            "dev_task": slim(self.study.task(self.study.dev_task(target))),
+            "settings": {"pooling": settings.pooling, "doc_stride": settings.doc_stride},
+            "max_length": settings.max_length if cut == "full" else min(settings.max_length, int(cut)),
+            "source_language": self.config.source_language,
+            "blind": recipe == "blind",
+        }
+
+    def embed(self, point: str) -> dict:
+        """How sentences are embedded at a budget point."""
+        retrieval = self.config.retrieval
+        cut = point.split("-")[1].removeprefix("l")
+        length = retrieval.max_length if cut == "full" else min(retrieval.max_length, int(cut))
+        return {"layers": retrieval.layers, "pooling": retrieval.pooling, "max_length": length}
+
+    def mine(self, target: str) -> dict:
+        """How nearest neighbours are searched."""
+        return {"kind": self.study.task(target).kind}
+
+    def score(self, backbone: str, recipe: str, target: str, point: str, seed: int) -> dict:
+        """Which rows a score file gets."""
+        spec = {
+            "experiment": self.config.experiment,
+            "backbone": backbone,
+            "recipe": recipe,
+            "target": target,
+            "budget_point": point,
+            "seed": seed,
+            "task": slim(self.study.task(target)),
+            "source_language": self.config.source_language,
+            "controls": bool(self.grid.controls) and seed in self.grid.control_seeds,
+        }
+        if self.study.task(target).retrieval:
+            spec["retrieval"] = self.config.retrieval.model_dump(include={"layer", "pooling"})
+        return spec
+
+    def summarise(self) -> dict:
+        """Which tables are made, and the cells they must hold."""
+        return {
+            "experiment": self.config.experiment,
+            "title": self.config.title,
+            "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),
+            "source_language": self.config.source_language,
+            "language_names": self.study.language_names(),
+            "backbones": list(self.grid.backbones),
+            "targets": [slim(self.study.task(t)) | {"languages": self.study.languages(t)} for t in self.grid.targets],
+            "recipes": list(self.grid.recipes),
+            "controls": list(self.grid.controls),
+            "seeds": list(self.grid.seeds),
+            "control_seeds": list(self.grid.control_seeds),
+            "budget_points": {t: self.study.points_of(t) for t in self.grid.targets},
+            "retrieval_layer": self.config.retrieval.layer,
+            "retrieval_pooling": self.config.retrieval.pooling,
+        }
+
+    def report(self) -> dict:
+        """What the report says beside the tables."""
+        tasks = sorted({*self.grid.targets, *(t for r in self.grid.recipes for t in self.study.recipe(r).tasks)})
+        return self.summarise() | {
+            "tasks": [self.study.task(t).model_dump() for t in tasks],
+            "provider": self.config.provider,
+            "settings": self.config.model_dump(
+                include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}
+            ),
+        }
