@@ -27,12 +27,13 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 CONVERT = "refs/convert/parquet"
 LARGE = (".parquet", ".safetensors", ".bin", ".model")  # stored with sha256 (LFS); others with git's blob id
+SMALL = 1 << 20  # bytes
 DATE = "2026-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True)
 class File:
-    """A file of a repository: its bytes are at `path`, or are `content`."""
+    """A file of a repository: its bytes are at `path`, or are `content` (small files: old commits keep them)."""
 
     path: Path | None
     content: bytes = b""
@@ -80,6 +81,11 @@ class Fault:
     pattern: str
     kind: str | int
     times: int | None = None
+
+
+def load(path: Path) -> File:
+    """Return a file of a folder."""
+    return File(path) if path.stat().st_size > SMALL else File(None, path.read_bytes())
 
 
 def state(name: str, data: bytes) -> Stated:
@@ -136,7 +142,7 @@ class HubServer:
         for kind in ("datasets", "models"):
             for home in sorted(p for p in self.folder.glob(f"{kind}/*/*") if p.is_dir()):
                 name = f"{home.parent.name}/{home.name}"
-                files = {p.relative_to(home).as_posix(): File(p) for p in home.rglob("*") if p.is_file()}
+                files = {p.relative_to(home).as_posix(): load(p) for p in home.rglob("*") if p.is_file()}
                 branches = {"main": files}
                 if name in converted:
                     script = File(None, b"# a loading script; not mirrored\n")

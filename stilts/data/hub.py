@@ -43,7 +43,7 @@ class Repo:
     kind: str = "dataset"
 
     def __str__(self) -> str:
-        return f"the {self.kind} repository {self.id}"
+        return f"{self.kind} repository {self.id}"
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ class Hub:
         self.cache = Path(cache).expanduser() if cache else self.home / "hub"
         self.own = self.home / "stilts"
         self.shown = without_credentials(self.endpoint)
+        self.unreachable = "HF_HUB_OFFLINE is set." if self.offline else ""  # why no call is tried any more
         self.api = HfApi(endpoint=self.endpoint)
 
     def commit(self, repo: Repo, revision: str) -> str:
@@ -96,7 +97,7 @@ class Hub:
 
         return {
             entry.path: FileFact(entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
-            for entry in self._ask(repo, commit, ask)
+            for entry in self._ask(repo, commit, ask, retries="none")
             if isinstance(entry, RepoFile)
         }
 
@@ -106,6 +107,8 @@ class Hub:
         from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
         try:
+            # The client tries a listing for 24 s before it gives up; this question fails fast.
+            self.commit(repo, commit)
             return self.listing(repo, commit)
         except Unreachable as error:
             try:
@@ -114,7 +117,7 @@ class Hub:
                 held = sorted(p.name for p in self._storage(repo).glob("snapshots/*"))
                 others = f" It holds other revisions ({', '.join(held)}), which are not used instead." if held else ""
                 raise UserError(
-                    f"{error} The cache {self.cache} does not hold {repo} at commit {commit}.{others} "
+                    f"{error} The cache {self.cache} does not hold the {repo} at commit {commit}.{others} "
                     "Run once with network."
                 ) from None
             print(f"{error} Reading {repo.id}@{commit[:12]} from the cache.", file=sys.stderr)
@@ -140,9 +143,9 @@ class Hub:
             for name in wrong:
                 _set_aside(folder / name)
             raise UserError(
-                f"{wrong[0]} of {repo} (commit {commit}) came twice with other bytes than the sha256 that {self.shown} "
-                f"states{f' ({len(wrong)} files)' if len(wrong) > 1 else ''}. The connection, a proxy or the mirror "
-                "changes them: try again, or from another network."
+                f"{wrong[0]} of the {repo} (commit {commit}) came twice with other bytes than the sha256 that "
+                f"{self.shown} states{f' ({len(wrong)} files)' if len(wrong) > 1 else ''}. The connection, a proxy or "
+                "the mirror changes them: try again, or from another network."
             )
         return folder
 
@@ -169,15 +172,15 @@ class Hub:
             )
 
         try:
-            self._ask(repo, commit, fetch)
+            self._ask(repo, commit, fetch, retries="status")
         except Unreachable as error:
             raise UserError(
-                f"{error} The cache {self.cache} lacks {len(missing)} files of {repo} at commit {commit}, the first "
-                f"is {missing[0]}. Run again with network; what was fetched is kept."
+                f"{error} The cache {self.cache} lacks {len(missing)} files of the {repo} at commit {commit} "
+                f"({missing[0]}). Run again with network; what was fetched is kept."
             ) from None
         still = [name for name in missing if not (folder / name).is_file()]
         if still:
-            raise UserError(f"{self.shown} did not deliver {', '.join(still[:3])} of {repo} (commit {commit})")
+            raise UserError(f"{self.shown} did not deliver {', '.join(still[:3])} of the {repo} (commit {commit})")
         return folder
 
     def _right(self, path: Path, fact: FileFact) -> bool:
@@ -197,17 +200,22 @@ class Hub:
             return hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest() == blob_id
         return True
 
-    def _ask(self, repo: Repo, revision: str, call: Callable[[], Result]) -> Result:
-        """Run a call of the client with retries; its many errors become one clear one."""
-        if self.offline:
-            raise Unreachable("HF_HUB_OFFLINE is set.")
-        for pause in (*PAUSES, None):
+    def _ask(self, repo: Repo, revision: str, call: Callable[[], Result], retries: str = "all") -> Result:
+        """Run a call of the client; its many errors become one clear one.
+
+        retries: `all`, `status` where the client itself retries broken connections, `none` where it retries both.
+        """
+        if self.unreachable:
+            raise Unreachable(self.unreachable)
+        for pause in (*(() if retries == "none" else PAUSES), None):
             try:
                 with quiet():
                     return call()
             except Exception as error:
                 again = self._translate(repo, revision, error)
-                if pause is None:
+                gone = isinstance(again, Unreachable)
+                if pause is None or (retries == "status" and gone):
+                    self.unreachable = str(again) if gone else ""
                     raise again from None
                 time.sleep(pause)
         raise AssertionError
@@ -219,32 +227,28 @@ class Hub:
         web = f"{self.shown}/{'datasets/' if repo.kind == 'dataset' else ''}{repo.id}"
         if isinstance(error, errors.GatedRepoError):
             raise UserError(
-                f"{repo} is gated: accept its terms at {web}, then set HF_TOKEN (or `hf auth login`) and run again"
+                f"The {repo} is gated: accept its terms at {web}, then set HF_TOKEN (or `hf auth login`) and run again"
             ) from None
         if isinstance(error, errors.RevisionNotFoundError):
-            raise NoRevision(f"{repo} has no revision {revision} at {self.shown}") from None
+            raise NoRevision(f"The {repo} has no revision {revision} at {self.shown}") from None
         if isinstance(error, errors.RepositoryNotFoundError):
             raise UserError(
                 f"There is no {repo} at {self.shown} for you: check the id; a private one needs HF_TOKEN"
             ) from None
         if isinstance(error, errors.RemoteEntryNotFoundError):
-            raise UserError(f"{self.shown} lists files of {repo} ({revision}) that it does not have") from None
+            raise UserError(f"{self.shown} lists files of the {repo} ({revision}) that it does not have") from None
         causes = list(_chain(error))
         statuses = [e.response.status_code for e in causes if getattr(e, "response", None) is not None]
         if statuses and statuses[0] not in (408, 429) and statuses[0] < 500:
-            raise UserError(f"{self.shown} refused {repo} ({revision}): HTTP {statuses[0]}") from None
+            raise UserError(f"{self.shown} refused the {repo} ({revision}): HTTP {statuses[0]}") from None
         if statuses:
-            return UserError(
-                f"{self.shown} fails on {repo} (HTTP {statuses[0]}, {len(PAUSES) + 1} attempts); try later"
-            )
+            return UserError(f"{self.shown} fails on the {repo} (HTTP {statuses[0]}, several attempts); try later")
         offline = (ConnectionError, errors.LocalEntryNotFoundError, errors.IncompleteSnapshotError)
         # The client's HTTP library changes its name between releases; all call their base class the same.
         if any(isinstance(e, offline) or "TransportError" in {c.__name__ for c in type(e).__mro__} for e in causes):
             return Unreachable(f"{self.shown} cannot be reached ({type(causes[-1]).__name__}).")
         if any(isinstance(e, OSError) and e.errno is None for e in causes):  # the client's word for a short body
-            return UserError(
-                f"{self.shown} cuts off files of {repo} ({revision}), {len(PAUSES) + 1} attempts; try later"
-            )
+            return UserError(f"{self.shown} cuts off files of the {repo} ({revision}), several attempts; try later")
         raise error
 
 

@@ -70,7 +70,7 @@ def resolve(hub: Hub, repo: Repo, revision: str | None, branch: str, locks: Lock
         if pin:
             return Resolved(pin)
         raise UserError(
-            f"{error} {repo} has no pinned revision yet, so the cache cannot stand in for it: run once with network, "
+            f"{error} No revision of the {repo} is pinned yet, so the cache cannot stand in: run once with network, "
             "or pin `source: revision` in the task file."
         ) from None
     commit = (committed if hub.official else local).settle("repositories", key, commit)
