@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 from stilts.provenance.job import run_job
 from stilts.tasks.registry import get_task
 
+ROOT = Path(__file__).resolve().parents[1]
+
 
 def write_rows(path: Path, rows: list[dict[str, Any]], classes: dict[str, list[str]] | None = None) -> None:
     """Write rows as a parquet file; classes: column -> class names, stated as `datasets` states them."""
