@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from stilts.miniworld.lexicon import HAN_START, Lexicon
+from stilts.miniworld.lexicon import Lexicon, is_unspaced
 from stilts.miniworld.meaning import ANIMATE_VERBS, UPOS, Entity, Event
 
 OBLIQUE = {"place": "in", "agent": "by"}
@@ -32,7 +32,7 @@ class Text:
             gap = i > 0 and word.upos != "PUNCT"
             if gap and not spaced:
                 # Unspaced scripts set off foreign letters and digits, and sentences stand together.
-                gap = not (_is_han(word.form) and (_is_han(words[i - 1].form) or words[i - 1].upos == "PUNCT"))
+                gap = not (is_unspaced(word.form) and (is_unspaced(words[i - 1].form) or words[i - 1].upos == "PUNCT"))
             if gap:
                 parts.append(" ")
                 at += 1
@@ -40,10 +40,6 @@ class Text:
             self.spans.append((at, at + len(word.form)))
             at += len(word.form)
         self.text = "".join(parts)
-
-
-def _is_han(form: str) -> bool:
-    return HAN_START <= ord(form[0]) < HAN_START + 400
 
 
 class Speaker:

@@ -7,7 +7,10 @@ from random import Random
 from stilts.miniworld.languages import LANGUAGES, LATIN_CONSONANTS, LATIN_VOWELS, Language
 from stilts.miniworld.meaning import CITY_NAMES, CONTENT, FIRM_NAMES, FIRST_NAMES, FUNCTION, LAST_NAMES
 
-HAN_START = 0x4E00 + 0x300  # an arbitrary stretch of ideographs; they stand for sounds here, not for their meanings
+# The unspaced language mixes two scripts: one ideograph a content word (an arbitrary stretch of them, their real
+# meanings play no part), syllable signs for function words, endings and names.
+HAN_START, HAN_SIZE = 0x4E00 + 0x300, 200
+HANGUL_START, HANGUL_SIZE, HANGUL_STEP, HANGUL_NAMES = 0xAC00, 399, 28, 150
 SUFFIXES = ("accusative", "plural", "passive", "future")
 
 
@@ -43,12 +46,22 @@ class Lexicon:
         self.language, self.word, self.name, self.suffix = language, word, name, suffix
 
 
+def _hangul(index: int) -> str:
+    """The index-th open syllable sign."""
+    return chr(HANGUL_START + HANGUL_STEP * index)
+
+
+def is_unspaced(form: str) -> bool:
+    """Whether a word is written in the signs of the unspaced language."""
+    code = ord(form[0])
+    return HAN_START <= code < HAN_START + HAN_SIZE or HANGUL_START <= code < HANGUL_START + HANGUL_STEP * HANGUL_SIZE
+
+
 def _new(rng: Random, language: Language, syllables: int, used: set[str]) -> str:
     while True:
         if language.script == "Han":
-            # First and second signs of words and one-sign words come from three sets: word ends can be found.
-            starts = (0, 40) if syllables == 2 else (80,)
-            form = "".join(chr(HAN_START + start + rng.randrange(40)) for start in starts)
+            content = syllables > 1
+            form = chr(HAN_START + rng.randrange(HAN_SIZE)) if content else _hangul(rng.randrange(HANGUL_NAMES))
         else:
             form = "".join(rng.choice(language.consonants) + rng.choice(language.vowels) for _ in range(syllables))
         if form not in used:
@@ -58,10 +71,8 @@ def _new(rng: Random, language: Language, syllables: int, used: set[str]) -> str
 
 def _transliterate(language: Language, syllables: list[tuple[str, str]]) -> str:
     if language.script == "Han":
-        start = HAN_START + 200
-        return "".join(
-            chr(start + LATIN_CONSONANTS.index(c) * len(LATIN_VOWELS) + LATIN_VOWELS.index(v)) for c, v in syllables
-        )
+        signs = (LATIN_CONSONANTS.index(c) * len(LATIN_VOWELS) + LATIN_VOWELS.index(v) for c, v in syllables)
+        return "".join(_hangul(HANGUL_NAMES + sign) for sign in signs)
     consonants = dict(zip(LATIN_CONSONANTS, language.consonants, strict=False))
     vowels = dict(zip(LATIN_VOWELS, language.vowels, strict=True))
     return "".join(consonants[c] + vowels[v] for c, v in syllables).capitalize()

@@ -5,9 +5,9 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from stilts.miniworld.documents import ASKED, question_about
+from stilts.miniworld.documents import question_about
 from stilts.miniworld.grammar import Speaker
-from stilts.miniworld.meaning import Event, Sampler, slot_values
+from stilts.miniworld.meaning import ANIMATE_VERBS, Entity, Event, Sampler, slot_values
 
 
 class Question(NamedTuple):
@@ -29,34 +29,34 @@ def answers(kept: Event, ask: str, event: Event) -> bool:
     return ask in told and all(told.get(slot) == value for slot, value in given.items())
 
 
-def passage(rng: Random, sampler: Sampler, size: int) -> tuple[Event, ...]:
-    """Events told together. Later ones often share the verb or a participant with an earlier one."""
+# Parts that all events of a passage have: what is asked must be said of each of them, or its type gives it away.
+# None stands for agent and patient, which every event has.
+FILLED = ("place", "time", "agent_attribute", "patient_attribute", "agent_count", "patient_count", None, None, None)
+
+
+def passage(rng: Random, sampler: Sampler, size: int, filled: str | None) -> tuple[Event, ...]:
+    """Events told together, all with the slot `filled`. Later ones often share the verb or a participant."""
     events: list[Event] = []
     for _ in range(size):
-        event = sampler.event(place=0.75, time=0.6, attribute=0.3, count=0.15)
+        event = sampler.event(place=0.5, time=0.4, attribute=0.25, count=0.1)
         if events and rng.random() < 0.3:
             earlier = rng.choice(events)
             if rng.random() < 0.5:
-                event = event._replace(agent=earlier.agent)
-            elif (earlier.verb in _animate()) == (event.verb in _animate()):
+                event = event._replace(agent=sampler.decorate(Entity(earlier.agent.head), 0.25, 0.1))
+            elif (earlier.verb in ANIMATE_VERBS) == (event.verb in ANIMATE_VERBS):
                 event = event._replace(verb=earlier.verb)
         if event.agent.head == event.patient.head:
-            return passage(rng, sampler, size)
+            return passage(rng, sampler, size, filled)
+        if filled and filled not in slot_values(event):
+            if "_" in filled and getattr(event, filled.split("_")[0]).name_type:
+                return passage(rng, sampler, size, filled)
+            event = sampler.fill(event, filled)
         events.append(event)
     return tuple(events)
 
 
-def _animate() -> list[str]:
-    from stilts.miniworld.meaning import ANIMATE_VERBS
-
-    return ANIMATE_VERBS
-
-
-def ask_about(rng: Random, events: tuple[Event, ...], meant: int, drop: float = 0.5) -> Question | None:
+def ask_about(rng: Random, events: tuple[Event, ...], meant: int, ask: str, drop: float = 0.5) -> Question | None:
     """A question that exactly one event of the passage answers; None if the draw turned out ambiguous."""
-    filled = slot_values(events[meant])
-    # Each kind of question is equally likely among those the event can answer, so no type dominates.
-    ask = rng.choice([slot for slot in ASKED if slot in filled])
     kept, ask = question_about(events[meant], rng, ask, drop)
     fits = [answers(kept, ask, event) for event in events]
     if fits.count(True) != 1 or not fits[meant]:
@@ -67,8 +67,9 @@ def ask_about(rng: Random, events: tuple[Event, ...], meant: int, drop: float = 
 def question(rng: Random, sampler: Sampler, size: int = 3) -> Question:
     """A passage with one answerable question."""
     while True:
-        events = passage(rng, sampler, size)
-        found = ask_about(rng, events, rng.randrange(size))
+        filled = rng.choice(FILLED)
+        events = passage(rng, sampler, size, filled)
+        found = ask_about(rng, events, rng.randrange(size), filled or rng.choice(("agent", "patient")))
         if found:
             return found
 
@@ -78,7 +79,7 @@ def unanswerable(rng: Random, sampler: Sampler, size: int = 3) -> Question:
     while True:
         found = question(rng, sampler, size)
         side = "patient" if found.ask.startswith("agent") else "agent"
-        other = sampler.core(1.0 if found.kept.verb in _animate() else 0.0)
+        other = sampler.core(1.0 if found.kept.verb in ANIMATE_VERBS else 0.0)
         entity = getattr(found.kept, side)._replace(head=getattr(other, side).head, attribute=None, count=None)
         kept = found.kept._replace(**{side: entity})
         if kept.agent.head != kept.patient.head and not any(answers(kept, found.ask, event) for event in found.events):

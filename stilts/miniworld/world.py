@@ -282,8 +282,10 @@ class World:
         sampler = Sampler(rng)
         paragraphs = []
         while len(paragraphs) < self.sizes["lareqa_paragraphs"]:
-            events = passages.passage(rng, sampler, 4)
-            asked = {passages.ask_about(rng, events, i, 0.2) for i in range(4) for _ in range(2)} - {None}
+            filled = rng.choice(passages.FILLED)
+            events = passages.passage(rng, sampler, 4, filled)
+            slots = sorted({"agent", "patient", filled or "agent"})
+            asked = {passages.ask_about(rng, events, i, slot, 0.2) for i in range(4) for slot in slots} - {None}
             # In a fixed order: a set's own order may change from run to run.
             paragraphs.append(sorted(asked, key=repr))
         folder = out / "lareqa"
