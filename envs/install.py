@@ -24,8 +24,13 @@ PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = VENV / "installed.json"
 LOCK, TORCH, UV = ENVS / "requirements.lock", ENVS / "torch.txt", ENVS / "bootstrap.lock"
 
+NO_TORCH = """
+Where PyTorch's own index cannot be reached, name a folder that holds a wheel of the CPU build:
+    PIP_FIND_LINKS=/path/to/folder make env"""
+
 
 def main() -> None:
+    """Bring `.venv` up to date, or stop with one message."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--torch", default="", help="cpu, auto (by the driver), or a CUDA build such as cu130")
     wanted = parser.parse_args().torch
@@ -45,13 +50,13 @@ def main() -> None:
     if works([PYTHON, "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", UV]):
         install = [PYTHON, "-m", "uv", "pip", "install", "--python", PYTHON]
         run([*install, "--require-hashes", "--no-deps", "--requirement", LOCK], settings)
-        run([*install, *fresh, *torch_by_uv(choice, settings)], settings)
+        run([*install, *fresh, *torch_by_uv(choice, settings)], settings, hint=NO_TORCH)
         run([PYTHON, "-m", "uv", "pip", "check", "--python", PYTHON], settings)
     else:
         print("uv could not be installed; going on with pip, which takes longer", flush=True)
         install = [PYTHON, "-m", "pip", "install"]
         run([*install, "--require-hashes", "--no-deps", "--requirement", LOCK])
-        run([*install, *(["--force-reinstall", "--no-deps"] if fresh else []), torch_by_pip(choice)])
+        run([*install, *(["--force-reinstall", "--no-deps"] if fresh else []), torch_by_pip(choice)], hint=NO_TORCH)
     STAMP.write_text(json.dumps(now, indent=1) + "\n")
 
 
@@ -115,12 +120,12 @@ def works(command: list, quiet: bool = False) -> bool:
         return False
 
 
-def run(command: list, settings: dict[str, str] | None = None) -> None:
-    """Run a command; on failure say which one and stop."""
+def run(command: list, settings: dict[str, str] | None = None, hint: str = "") -> None:
+    """Run a command; on failure say which one, and what may help, and stop."""
     command = list(map(str, command))
     code = subprocess.run(command, env={**os.environ, **(settings or {})}, check=False).returncode
     if code:
-        sys.exit(f"The environment is not complete, this failed ({code}): {' '.join(command)}")
+        sys.exit(f"The environment is not complete, this failed ({code}): {' '.join(command)}{hint}")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ class Installer:
         monkeypatch.setattr(install, "STAMP", tmp_path / "installed.json")
         monkeypatch.setattr(install.shutil, "which", lambda name: None)
         monkeypatch.setattr(install, "works", lambda command, quiet=False: True)
-        monkeypatch.setattr(install, "run", lambda command, settings=None: self.ran.append(" ".join(map(str, command))))
+        monkeypatch.setattr(
+            install, "run", lambda command, settings=None, hint="": self.ran.append(" ".join(map(str, command)))
+        )
 
     def __call__(self, *arguments: str) -> list[str]:
         self.ran.clear()
@@ -95,7 +97,7 @@ def test_a_failed_installation_is_tried_again(install, monkeypatch, tmp_path):
     make_env = Installer(install, monkeypatch, tmp_path)
     make_env()
 
-    def fail(command, settings=None):
+    def fail(command, settings=None, hint=""):
         raise SystemExit("no network")
 
     monkeypatch.setattr(install, "run", fail)
