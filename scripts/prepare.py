@@ -6,6 +6,7 @@ spec: {"task": as in tasks/<task>.yaml, "provider": "mini" | "hub" | "local", "l
 
 from __future__ import annotations
 
+import shutil
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -17,6 +18,8 @@ from stilts.data.text import prepare_text
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest
 
+CONTROLS = "controls.json"  # scores of blind guessers that the mini world computes (type-chance)
+
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Read `args.raw`'s folder and write one parquet a split into `folder`."""
@@ -24,6 +27,8 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     read_manifest(args.raw)
     run = prepare_text if request.task.kind == "masked_lm" else prepare
     facts = run(request, args.raw.parent, folder)
+    if (args.raw.parent / CONTROLS).is_file():
+        shutil.copyfile(args.raw.parent / CONTROLS, folder / CONTROLS)
     for split, rows in facts["rows"].items():
         print(f"{request.task.task} {split}: {sum(rows.values())} examples in {len(rows)} languages")
     for what, number in sorted(facts["quirks"].items()):

@@ -254,3 +254,10 @@ def test_every_kind_of_the_spine_has_a_reader():
 
     kinds = {get_task(name).kind for name in ("mnli", "hellaswag", "udpos", "xquad", "tatoeba")}
     assert kinds == set(READERS)
+
+
+def test_controls_of_the_mini_world_come_along(paws, tmp_path):
+    (paws.parent / "controls.json").write_text('{"qab": {"f1": 0.5}}')
+    out = tmp_path / "data" / "manifest.json"
+    assert prepare(spec_of("pawsx", ["qaa"], "mini", "qaa"), write_manifest(paws.parent), out) == 0
+    assert (out.parent / "controls.json").read_text() == '{"qab": {"f1": 0.5}}'

@@ -15,6 +15,7 @@ from hub_fixture import card, facts, paws_repository, rows_of, run, spec_of, wri
 from hub_server import Fault, HubServer
 
 import scripts.fetch as script
+import stilts.data.bars
 import stilts.data.hub
 from stilts.data.pins import Lock
 
@@ -388,3 +389,23 @@ def test_by_hand_as_a_script(world, root):
     assert "google/xtreme@" in done.stdout
     assert "secret" not in done.stdout + done.stderr + (world.output.parent / "run.json").read_text()
     assert not [p for p in world.output.parent.iterdir() if p.name.startswith(".")]
+
+
+def test_a_spec_without_columns_fetches_all_the_same(world):
+    # The workflow leaves columns out of the spec of fetch, so that a new template needs no new download.
+    spec = spec_of("pawsx", ["en"])
+    spec["task"] |= {"columns": {}, "quirks": [], "label_values": {}}
+    rows = [{"sentence1": "a", "sentence2": "b", "gold": "1"}]
+    for split in ("train", "validation", "test"):
+        write_rows(world.repo / "PAWS-X.en" / f"{split}-00000-of-00001.parquet", rows)
+    world.server.scan()
+    assert world.fetch(spec) == 0
+
+
+def test_progress_in_a_log_is_plain_lines(monkeypatch, capsys):
+    monkeypatch.setattr(stilts.data.bars, "EVERY", 0.0)
+    with stilts.data.bars.bar_class()(total=3, desc="files", mininterval=0) as bar:
+        bar.update(2)
+    lines = capsys.readouterr().err.splitlines()
+    assert any("2/3" in line for line in lines)
+    assert not any("\r" in line for line in lines)

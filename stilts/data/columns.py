@@ -19,11 +19,14 @@ def fields(template: str) -> list[str]:
 
 
 def needed(spec: TaskSpec) -> dict[str, list[str]]:
-    """Return what a task reads: our column -> the repository's columns, `label` of sentence pairs included."""
+    """Return what a task reads: our column -> the repository's columns, `label` of sentence pairs included.
+
+    Nothing for a task whose columns were left out of a spec (fetching does not depend on them).
+    """
     wanted = {name: fields(template) for name, template in spec.columns.items()}
     for number, template in enumerate(spec.choices):
         wanted[f"choices[{number}]"] = fields(template)
-    if spec.kind == "pair_classification":
+    if wanted and spec.kind == "pair_classification":
         wanted.setdefault("label", ["label"])
     return wanted
 

@@ -17,14 +17,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from stilts.errors import UserError
+from stilts.progress import Progress
 
 BLOCK = 1 << 20
+LONG = 50 << 20  # bytes from which a download shows its progress
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before each new attempt
 TIMEOUT = 30.0  # seconds without any byte
 
@@ -159,9 +162,14 @@ def _receive(response: Any, shown: str, entry: Entry, start: int) -> str:
     length = heads.get("Content-Length")
     total = int(length) + (start if resumed else 0) if length else None
     entry.tag.write_text(_strong(heads.get("ETag")))
-    with entry.part.open("ab" if resumed else "wb") as file:
+    with entry.part.open("ab" if resumed else "wb") as file, ExitStack() as stack:
+        watch = stack.enter_context(Progress(shown, total)) if total and total >= LONG else None
+        if watch and resumed:
+            watch.update(start)
         while block := response.read(BLOCK):
             file.write(block)
+            if watch:
+                watch.update(len(block))
     size = entry.part.stat().st_size
     if total is not None and size < total:
         raise Broken(f"the connection was cut after {size} of {total} bytes")

@@ -16,6 +16,7 @@ from stilts.data.layout import RAW_KINDS, Part, Request
 from stilts.data.revisions import Locks, known_files, resolve
 from stilts.data.tables import write_table
 from stilts.errors import UserError
+from stilts.progress import Progress
 
 ENDINGS = {"masked_lm": "txt", "answer_retrieval": "json"}
 
@@ -102,8 +103,10 @@ def fetch_files(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[
 
 
 def _raw_files(request: Request, bring: Callable[[str, Path], None], folder: Path, source: str) -> dict[str, Any]:
-    for language in request.languages:
-        bring(language, folder / f"{language}.{ENDINGS[request.task.kind]}")
+    with Progress(f"fetch {request.task.task}", len(request.languages)) as progress:
+        for language in request.languages:
+            bring(language, folder / f"{language}.{ENDINGS[request.task.kind]}")
+            progress.update()
     return {"source": source, "languages": list(request.languages)}
 
 

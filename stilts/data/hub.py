@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
+from stilts.data.bars import bar_class
 from stilts.data.pins import is_commit
 from stilts.errors import UserError
 
@@ -169,6 +170,7 @@ class Hub:
                 allow_patterns=names,
                 cache_dir=self.cache,
                 endpoint=self.endpoint,
+                tqdm_class=bar_class(),
             )
 
         try:
@@ -209,8 +211,7 @@ class Hub:
             raise Unreachable(self.unreachable)
         for pause in (*(() if retries == "none" else PAUSES), None):
             try:
-                with quiet():
-                    return call()
+                return call()
             except Exception as error:
                 again = self._translate(repo, revision, error)
                 gone = isinstance(again, Unreachable)
@@ -271,20 +272,3 @@ def _chain(error: BaseException | None) -> Iterable[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
-
-
-class quiet:
-    """Silence the client's progress bars when nobody watches a terminal."""
-
-    def __enter__(self) -> None:
-        from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars
-
-        self.was_disabled = are_progress_bars_disabled()
-        if not sys.stderr.isatty():
-            disable_progress_bars()
-
-    def __exit__(self, *_: object) -> None:
-        from huggingface_hub.utils import enable_progress_bars
-
-        if not self.was_disabled and not sys.stderr.isatty():
-            enable_progress_bars()
