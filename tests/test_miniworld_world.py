@@ -72,6 +72,10 @@ def test_every_file_is_there(world):
     found = {str(path.relative_to(world).with_suffix("")) for path in world.rglob("*.parquet")}
     assert found == expected
     assert {path.stem for path in (world / "mlm_text").iterdir()} == set(languages)
+    for task in ("xquad", "tydiqa"):
+        controls = json.loads((world / task / "controls.json").read_text(encoding="utf-8"))
+        assert set(controls) == set(languages)
+        assert all(set(scores) == {"f1", "exact_match"} for scores in controls.values())
     assert {path.stem for path in (world / "lareqa").iterdir()} == set(languages)
 
 

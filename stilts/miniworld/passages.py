@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from random import Random
 from typing import NamedTuple
 
@@ -84,6 +85,30 @@ def unanswerable(rng: Random, sampler: Sampler, size: int = 3) -> Question:
         kept = found.kept._replace(**{side: entity})
         if kept.agent.head != kept.patient.head and not any(answers(kept, found.ask, event) for event in found.events):
             return Question(kept, found.ask, found.events, None)
+
+
+def type_chance(speaker: Speaker, items: list[Question]) -> dict[str, float]:
+    """The control of a reader who knows what kind of thing is asked for but not which event is meant.
+
+    Expected F1 and exact match, in percent, of answering every answerable question with the asked slot of a random
+    event of its passage (words split at spaces, as SQuAD's script counts them).
+    """
+    scores: dict[str, list[float]] = {"f1": [], "exact_match": []}
+    for item in items:
+        if item.meant is None:
+            continue
+        gold = say(speaker, item)["answers"]["text"][0]
+        told = [i for i, event in enumerate(item.events) if item.ask in slot_values(event)]
+        guesses = [say(speaker, item._replace(meant=i))["answers"]["text"][0] for i in told]
+        scores["f1"].append(sum(_overlap(guess, gold) for guess in guesses) / len(guesses))
+        scores["exact_match"].append(guesses.count(gold) / len(guesses))
+    return {metric: round(100 * sum(values) / len(values), 4) for metric, values in scores.items()}
+
+
+def _overlap(guess: str, gold: str) -> float:
+    words, right = guess.lower().split(), gold.lower().split()
+    same = sum((Counter(words) & Counter(right)).values())
+    return 2 * same / (len(words) + len(right))
 
 
 def say(speaker: Speaker, item: Question) -> dict[str, object]:

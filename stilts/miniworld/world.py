@@ -142,6 +142,8 @@ class World:
             rows = [row(code, item, f"xquad-{i}", None) for i, item in enumerate(splits["xquad"])]
             write_rows(out, "xquad", f"xquad.{code}", "validation", rows)
 
+        self.controls(out / "xquad", splits["xquad"])
+
         def squad2(rng: Random, i: int) -> passages.Question:
             # As in SQuAD 2.0, about a third of the training questions has no answer, half in validation.
             draw = passages.unanswerable if i % 3 == 0 else passages.question
@@ -162,6 +164,12 @@ class World:
                 own = items if split == "validation" or code == source else items[: max(1, len(items) // 10)]
                 rows += [row(code, item, f"{code}--{split}-{i}-0") for i, item in enumerate(own)]
             write_rows(out, "tydiqa", "secondary_task", split, rows)
+        self.controls(out / "tydiqa", splits["validation"])
+
+    def controls(self, folder: Path, items: list[passages.Question]) -> None:
+        """Write folder/controls.json: language -> what the type-chance control scores on a task's test questions."""
+        found = {code: passages.type_chance(self.speakers[code], items) for code in self.languages}
+        (folder / "controls.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n", encoding="utf-8")
 
     def choices(self, out: Path) -> None:
         def say(code: str, event: Event) -> str:
