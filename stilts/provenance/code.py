@@ -2,6 +2,7 @@
 
 Each file of the transitive closure of project-local imports is hashed as a normalised syntax tree, so that comments,
 docstrings and formatting change nothing and any real edit changes the digest of exactly the rules that can reach it.
+What no closure can follow (imports by computed name, star imports, exec) is refused.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from stilts.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGES = ("stilts", "scripts")
-DYNAMIC = {"__import__", "import_module", "exec", "eval", "run_path", "run_module"}
+DYNAMIC = {"__import__", "exec", "eval"}
+DYNAMIC_METHODS = {"import_module", "run_path", "run_module"}
+LOADERS = ("importlib", "runpy", "pkgutil", "imp", "zipimport")
+HARMLESS = {"importlib.metadata", "importlib.resources"}  # they read files and import nothing
 
 
 def code_digest(module: str, root: Path = ROOT) -> str:
@@ -27,7 +31,10 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 
 
 def closure(module: str, root: Path = ROOT) -> list[Path]:
-    """Return the project files that importing a module can execute, sorted: parents' `__init__` and nested imports included."""
+    """Return the project files that importing a module can execute, sorted.
+
+    Nested and conditional imports count, and so does the `__init__` of every parent package.
+    """
     seen: set[Path] = set()
     queue = _files(module, root)
     if not queue:
@@ -63,27 +70,33 @@ def _parse(path: Path) -> ast.Module:
 
 @cache
 def _imports(path: Path, root: Path) -> tuple[str, ...]:
-    names = []
-    package = path.relative_to(root).with_suffix("").parts
-    package = package[:-1]
+    names: list[str] = []
+    package = path.relative_to(root).parent.parts
     for node in ast.walk(_parse(path)):
+        found: list[str] = []
         if isinstance(node, ast.Import):
-            names += [a.name for a in node.names]
+            found = [a.name for a in node.names]
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
             start = ".".join(p for p in (base, node.module or "") if p)
-            names += [start, *(f"{start}.{a.name}" for a in node.names)]
+            # `from a import b`: b is a module or a name of a, so both files count; the module itself is no loader.
+            found = [f"{start}.{a.name}" for a in node.names]
+            if start.split(".")[0] in PACKAGES and any(a.name == "*" for a in node.names):
+                raise _hidden(path, node, f"from {start} import *")
+            names.append(start)
         elif isinstance(node, ast.Call):
-            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            own = not isinstance(node.func, ast.Attribute) or getattr(node.func.value, "id", "") in (
-                "importlib",
-                "runpy",
-            )
-            if called in DYNAMIC and own:
-                raise UserError(
-                    f"{path}:{node.lineno}: {called}() hides what it runs from the code digest; import by name instead"
-                )
+            name, method = getattr(node.func, "id", ""), getattr(node.func, "attr", "")
+            if name in DYNAMIC or method in DYNAMIC_METHODS:
+                raise _hidden(path, node, f"{name or method}()")
+        for name in found:
+            if name.split(".")[0] in LOADERS and ".".join(name.split(".")[:2]) not in HARMLESS:
+                raise _hidden(path, node, f"import of {name}")
+        names += found
     return tuple(names)
+
+
+def _hidden(path: Path, node: ast.stmt | ast.expr, what: str) -> UserError:
+    return UserError(f"{path}:{node.lineno}: {what} hides what it runs from the code digest; import by name instead")
 
 
 @cache
@@ -91,12 +104,11 @@ def _fingerprint(path: Path) -> bytes:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
-        if (
-            isinstance(body, list)
-            and body
-            and isinstance(body[0], ast.Expr)
-            and isinstance(getattr(body[0], "value", None), ast.Constant)
-        ):
-            if isinstance(body[0].value.value, str):
-                body[0].value.value = ""
+        if isinstance(body, list) and body and _is_text(body[0]):
+            del body[0]  # a docstring, wherever it stands
     return hashlib.sha256(ast.dump(tree).encode()).digest()
+
+
+def _is_text(node: ast.AST) -> bool:
+    value = getattr(node, "value", None)
+    return isinstance(node, ast.Expr) and isinstance(value, ast.Constant) and isinstance(value.value, str)
