@@ -33,7 +33,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
 
 
 def environment_digest(rule: str, root: Path = ROOT) -> str:
-    """Return `name==version` of the locked packages a rule depends on, in one line (readable, so that `why` can tell)."""
+    """Return `name==version` of the locked packages a rule depends on, in one line that `why` can show."""
     locked = locked_versions(root)
     lost = [p for p in PACKAGES[rule] if p not in locked]
     if lost:

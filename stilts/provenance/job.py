@@ -8,9 +8,11 @@ manifest is whole and a failed job leaves nothing behind.
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import platform
+import re
 import shutil
 import sys
 import time
@@ -43,10 +45,10 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     args = parser.parse_args(argv)
     final = args.output.parent
     folder = final.with_name(final.name + ".part")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     start, cpu = time.time(), time.process_time()
     try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
         facts = work(args.spec, args, folder) or {}
         volatile = facts.pop("run", {})
         write_atomic(folder / SPEC, dump_json(args.spec))
@@ -61,17 +63,22 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        if error.errno not in (28, 122):  # no space, quota
+    except Exception as error:
+        if not _is_full(error):
             raise
-        print(
-            f"error: {error.strerror} while writing {error.filename or folder}: free some space and run again",
-            file=sys.stderr,
-        )
+        name = getattr(error, "filename", None) or folder
+        print(f"error: no space left on device while writing {name}: free some space and run again", file=sys.stderr)
         return 2
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _is_full(error: Exception) -> bool:
+    """Tell a full disk or quota from other failures: numpy and safetensors report it without the system's number."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return bool(re.search(r"os error (28|122)\b|No space left|\d+ requested and \d+ written", str(error)))
 
 
 def publish(folder: Path, final: Path) -> None:

@@ -58,12 +58,15 @@ def write_manifest(folder: Path, facts: dict[str, Any] | None = None) -> Path:
 
 
 def read_manifest(path: Path) -> dict[str, Any]:
-    """Return a manifest; raises UserError when it or a file it lists is missing or has another size."""
+    """Return a manifest; raises UserError when it is damaged, or a file it lists is missing or has another size."""
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
+        files = manifest["files"].items()
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the workflow again, it will be rebuilt") from None
-    for name, entry in manifest["files"].items():
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{path} is damaged: delete it and run the workflow again") from None
+    for name, entry in files:
         file = path.parent / name
         if not file.is_file() or file.stat().st_size != entry["bytes"]:
             raise UserError(f"{file} does not match {path}: delete {path} and run the workflow again")
