@@ -169,7 +169,7 @@ def test_signs():
     assert [always(row()), always(row(seeds_above="2")), always(row(difference="-1", seeds_above="0"))] == [1, 0, -1]
     # A mean below zero with no seed above it, and a mean of zero: the first is down, the second neither.
     assert always(row(difference="0", seeds_above="0")) == 0
-    assert always(row(difference="")) == 0
+    assert always(row(difference="")) == always(row(difference="-1", seeds_above="1")) == 0
     assert [signed(v) for v in ("0.04", "-0.04", "1.25", "-3")] == ["0.0", "0.0", "+1.2", "−3.0"]
     assert [listed(v) for v in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]
     assert "1 time in 4" in limits(3, 1)[0]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilts.retrieval.search import nearest, unit
+from stilts.retrieval.search import _first_equal, nearest, unit
 
 
 def textbook(queries, index):
@@ -42,6 +42,14 @@ def test_equal_sentences_count_as_the_first():
     index = rng.normal(size=(7, 5)).astype(np.float32)[[0, 1, 2, 1, 0, 3, 1]]
     for block in (1, 2, 3, 7):
         assert nearest(index, index, block=block)[0].tolist() == [0, 1, 2, 1, 0, 5, 1]
+
+
+def test_equal_cosines_go_to_the_lowest_row():
+    index = np.eye(4, dtype=np.float32)
+    for block in (1, 2, 3, 4):
+        assert nearest(np.ones((2, 4)), index, block=block)[0].tolist() == [0, 0]
+    # Identical rows need not have bit-identical products in every block, so that they are merged beforehand.
+    assert _first_equal(np.array([[1, -0.0], [2, 0], [1, 0], [2, 0]], np.float32)).tolist() == [0, 1, 0, 1]
 
 
 def test_length_and_scale_do_not_matter_and_zero_rows_match_nothing():

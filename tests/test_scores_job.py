@@ -138,11 +138,19 @@ def test_mlqa_has_its_own_normaliser(tmp_path):
     assert found["none", "standard", "zh", "f1"] == pytest.approx(200 / 3, abs=1e-6)
 
 
+def _cosine(a, b):
+    return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
+
+
 def test_mining_feeds_scoring_by_layer(tmp_path):
     rng = np.random.default_rng(0)
     source = rng.normal(size=(2, 6, 4)).astype(np.float32)
     target = source.copy()
     target[0, [0, 1]] = target[0, [1, 0]]  # the first layer confuses two sentences
+    # The second layer: one target sentence lies near to every query, so that searching backwards would find all.
+    source[1] = np.add(np.eye(6, 4), [0, 0, 0, 4])
+    target[1] = source[1] - [0, 0, 0, 3]
+    target[1, 5] = [0, 0, 0, 1]
     here = tmp_path / "embeddings"
     here.mkdir()
     np.save(here / "qab.source.npy", source)
@@ -163,6 +171,12 @@ def test_mining_feeds_scoring_by_layer(tmp_path):
     }
     found = run_score(tmp_path, pairs, rows, spec, name="pairs.parquet")
     assert found["none", "layer0-mean", "qab", "accuracy"] == pytest.approx(400 / 6, abs=1e-6)
-    assert found["none", "layer3-mean", "qab", "accuracy"] == 100.0
+    forth = [int(np.argmax([_cosine(q, t) for t in target[1]])) for q in source[1]]
+    back = [int(np.argmax([_cosine(q, t) for t in source[1]])) for q in target[1]]
+    assert forth != back
+    assert found["none", "layer3-mean", "qab", "accuracy"] == pytest.approx(
+        100 * sum(i == k for i, k in enumerate(forth)) / 6, abs=1e-6
+    )
+    assert [m for m, layer in zip(pairs["match"], pairs["layer"], strict=True) if layer == 3] == forth
     pairs = {name: column[:-1] for name, column in pairs.items()}
     assert run_score(tmp_path / "again", pairs, rows, spec, name="pairs.parquet") == 2
