@@ -66,6 +66,14 @@ def test_class_names_decide_when_a_data_set_orders_them_otherwise():
     assert read_labels([0, 1, 2, "neutral"], table, spec, "here") == [2, 0, 1, 1]
 
 
+def test_a_class_that_the_task_lacks_matters_only_when_it_occurs():
+    spec = get_task("mnli")
+    table = label_table(spec, ["hidden", *spec.labels], "here")
+    assert read_labels([1, 3], table, spec, "here") == [0, 2]
+    with pytest.raises(UserError, match="'0'"):
+        read_labels([0], table, spec, "here")
+
+
 def test_another_number_of_classes_is_an_error():
     with pytest.raises(UserError, match="has the classes"):
         label_table(get_task("mnli"), ["entailment", "not_entailment"], "here")

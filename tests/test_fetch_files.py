@@ -132,8 +132,9 @@ def test_no_network(tmp_path, monkeypatch):
         download("http://me:secret@127.0.0.1:9/x?token=secret", tmp_path / "x", tmp_path / "cache")
     assert "secret" not in str(caught.value)
     assert not (tmp_path / "x").exists()
-    with pytest.raises(UserError, match="is not a URL"):
-        download("no url", tmp_path / "x", tmp_path / "cache")
+    for url in ("no url", "file:///etc/hostname"):
+        with pytest.raises(UserError, match="is not an http or https URL"):
+            download(url, tmp_path / "x", tmp_path / "cache")
 
 
 def test_offline_and_unreachable_servers_leave_the_cache(server, tmp_path):

@@ -59,6 +59,8 @@ def download(
     from filelock import FileLock
 
     shown = _shown(url)
+    if urlsplit(url).scheme not in ("http", "https"):
+        raise UserError(f"{url.rsplit('@', maxsplit=1)[-1]} is not an http or https URL")
     name = hashlib.sha256((key or url).encode()).hexdigest()[:24]
     entry = Entry(*(cache / f"{name}.{end}" for end in ("part", "etag", "data", "json", "lock")))
     cache.mkdir(parents=True, exist_ok=True)
@@ -152,8 +154,6 @@ def _attempt(url: str, shown: str, entry: Entry, have: str | None) -> str | None
         if isinstance(error, urllib.error.URLError):
             raise Broken(f"no connection ({reason})") from None
         raise Broken(f"the connection broke ({type(error).__name__})") from None
-    except ValueError as error:
-        raise UserError(f"{shown} is not a URL ({error})") from None
 
 
 def _receive(response: Any, shown: str, entry: Entry, start: int) -> str:

@@ -13,16 +13,17 @@ UNLABELLED = (None, "", "-1")
 def label_table(spec: TaskSpec, names: list[str], where: str) -> dict[str, int]:
     """Return raw label (as text) -> position in `spec.labels`.
 
-    names: class names that the data set states for its integers. When they are the task's labels in another order
-    the names decide, not the numbers. Raises UserError when the data set has more classes than the task.
+    names: class names that the data set states for its integers. When the task's labels are among them the names
+    decide, not the numbers. Raises UserError when they are others, in another number.
     """
     if spec.label_values:
         return {raw: spec.labels.index(name) for raw, name in spec.label_values.items()}
     positions = {name: number for number, name in enumerate(spec.labels)}
+    if set(positions) <= set(names):
+        return {**{str(number): positions[n] for number, n in enumerate(names) if n in positions}, **positions}
     if names and len(names) != len(spec.labels):
         raise UserError(f"{where}: the data set has the classes {names}, the task `{spec.task}` has {spec.labels}")
-    ordered = names if set(names) == set(positions) else spec.labels
-    return {**{str(number): positions[name] for number, name in enumerate(ordered)}, **positions}
+    return {**{str(number): number for number in range(len(spec.labels))}, **positions}
 
 
 def read_labels(values: list[Any], table: dict[str, int], spec: TaskSpec, where: str) -> list[int | None]:
