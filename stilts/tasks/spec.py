@@ -70,7 +70,8 @@ class TaskSpec(Strict):
         description="Our column -> a `{column}` template over the repository's columns, or a column name.",
     )
     choices: list[str] = Field(
-        default_factory=list, description="Multiple choice: one template a choice, or one list column."
+        default_factory=list,
+        description="Multiple choice: one template a choice, or a single one over a list column (one choice an element).",
     )
     labels: list[str] = Field(default_factory=list, description="Label names in the order of the model's outputs.")
     label_values: dict[str, str] = Field(
