@@ -20,9 +20,12 @@ def main(argv: list[str]) -> int:
     request = json.dumps({"argv": argv[1:], "cwd": os.getcwd(), "env": dict(os.environ)}).encode()
     files = array.array("i", [0, 1, 2])
     header = len(request).to_bytes(8, "big")
-    connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
-    connection.sendall(request)
-    status = connection.recv(1)
+    try:
+        connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+        connection.sendall(request)
+        status = connection.recv(1)
+    except OSError:
+        status = b""
     if not status:
         print("error: the resident worker ended while this job ran; run the same command again", file=sys.stderr)
         return 70

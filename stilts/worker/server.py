@@ -1,6 +1,6 @@
 """The resident worker: imports the heavy packages once and forks a child for every job.
 
-Usage: python -m stilts.worker.server SOCKET   (started and stopped by the workflow; ends with the process that started it)
+Usage: python -m stilts.worker.server SOCKET   (started and stopped by the workflow; ends with whoever started it)
 
 Importing torch costs seconds of CPU time a process, more than many of the study's jobs compute. A forked child starts
 in milliseconds. Only third-party packages are imported here: a child reads the project's own code afresh.
@@ -9,7 +9,10 @@ in milliseconds. Only third-party packages are imported here: a child reads the 
 from __future__ import annotations
 
 import array
+import contextlib
+import ctypes
 import gc
+import importlib
 import json
 import os
 import runpy
@@ -19,6 +22,9 @@ import socket
 import sys
 import traceback
 from dataclasses import dataclass
+
+PATIENCE = 10.0  # seconds a client may take to say what it wants
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -41,6 +47,7 @@ def serve(path: str) -> None:
     selector.register(listener, selectors.EVENT_READ, "new")
     selector.register(parent, selectors.EVENT_READ, "parent")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the jobs and the workflow, which then stops us
     jobs: dict[int, Job] = {}
     try:
         while True:
@@ -51,10 +58,9 @@ def serve(path: str) -> None:
                     _start(listener, selector, jobs)
                 elif key.data[1] == "ended":
                     _end(selector, jobs.pop(key.data[0]))
-                else:  # the client went away: so must its job
+                elif key.data[0] in jobs:  # the client went away: so must its job, unless it just ended
                     selector.unregister(key.fileobj)
-                    if key.data[0] in jobs:
-                        os.kill(key.data[0], signal.SIGTERM)
+                    os.kill(key.data[0], signal.SIGTERM)
     finally:
         for job in jobs.values():
             os.kill(job.pid, signal.SIGTERM)
@@ -63,9 +69,9 @@ def serve(path: str) -> None:
 def _import_heavy() -> None:
     import numpy  # noqa: F401
     import pandas  # noqa: F401  (pyarrow imports it at the first conversion)
-    import pyarrow.parquet
+    import pyarrow.parquet  # noqa: F401
     import pydantic  # noqa: F401
-    import safetensors.torch
+    import safetensors.torch  # noqa: F401
     import tokenizers  # noqa: F401
     import torch  # noqa: F401
 
@@ -75,12 +81,17 @@ def _import_heavy() -> None:
 
 def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict[int, Job]) -> None:
     client, _ = listener.accept()
+    client.settimeout(PATIENCE)
+    files = array.array("i")
     try:
-        request, files = _receive(client)
+        request = _receive(client, files)
+        client.settimeout(None)
+        pid = os.fork()
     except (OSError, ValueError):
+        for file in files:
+            os.close(file)
         client.close()
         return
-    pid = os.fork()
     if pid == 0:
         listener.close()
         _run(request, files)
@@ -92,8 +103,8 @@ def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict
     selector.register(client, selectors.EVENT_READ, (pid, "left"))
 
 
-def _receive(client: socket.socket) -> tuple[dict, list[int]]:
-    files = array.array("i")
+def _receive(client: socket.socket, files: array.array) -> dict:
+    """Return the request; the descriptors that come with it are appended to `files`."""
     header, ancillary, _, _ = client.recvmsg(8, socket.CMSG_SPACE(3 * files.itemsize))
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -106,7 +117,7 @@ def _receive(client: socket.socket) -> tuple[dict, list[int]]:
         if not part:
             raise ValueError("a request broke off")
         body += part
-    return json.loads(body), list(files)
+    return json.loads(body)
 
 
 def _end(selector: selectors.BaseSelector, job: Job) -> None:
@@ -114,33 +125,35 @@ def _end(selector: selectors.BaseSelector, job: Job) -> None:
     code = os.waitstatus_to_exitcode(status)
     selector.unregister(job.handle)
     os.close(job.handle)
-    try:
+    with contextlib.suppress(OSError):  # the client left
         job.client.sendall(bytes([code if code >= 0 else 128 - code]))
-    except OSError:
-        pass  # the client left
-    try:
+    with contextlib.suppress(KeyError, ValueError):
         selector.unregister(job.client)
-    except (KeyError, ValueError):
-        pass
     job.client.close()
 
 
-def _run(request: dict, files: list[int]) -> None:
+def _run(request: dict, files: array.array) -> None:
     """Become the job: take over files, folder, environment and arguments; never return."""
     status = 70
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # no job outlives a worker that was killed
         for number, file in enumerate(files):
             os.dup2(file, number)
+            os.close(file)
         os.chdir(request["cwd"])
         os.environ.clear()
         os.environ.update(request["env"])
+        _look_like_new(request)
         module, *arguments = request["argv"]
         sys.argv = [module, *arguments]
         runpy.run_module(module, run_name="__main__", alter_sys=True)
         status = 0
     except SystemExit as end:
         status = end.code if isinstance(end.code, int) else int(end.code is not None)
+        if isinstance(end.code, str):
+            print(end.code, file=sys.stderr)
     except BaseException:
         traceback.print_exc()
         status = 1
@@ -149,6 +162,23 @@ def _run(request: dict, files: list[int]) -> None:
         sys.stderr.flush()
         os._exit(status)
 
+
+def _look_like_new(request: dict) -> None:
+    """Import from where `python -m` would, and nothing of the project as the worker itself once saw it."""
+    own = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    sys.path[:] = [request["cwd"], *own, *PLAIN_PATH]
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("stilts", "scripts")]:
+        del sys.modules[name]
+    importlib.invalidate_caches()
+
+
+def _plain_path() -> list[str]:
+    """Return where packages are found without this process's folder and PYTHONPATH."""
+    own = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
+    return [p for p in sys.path[1:] if os.path.abspath(p) not in own]
+
+
+PLAIN_PATH = _plain_path()
 
 if __name__ == "__main__":
     serve(sys.argv[1])
