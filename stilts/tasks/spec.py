@@ -71,7 +71,7 @@ class TaskSpec(Strict):
     )
     choices: list[str] = Field(
         default_factory=list,
-        description="Multiple choice: one template a choice, or a single one over a list column (one choice an element).",
+        description="Multiple choice: one template a choice, or one over a list column (a choice an element).",
     )
     labels: list[str] = Field(default_factory=list, description="Label names in the order of the model's outputs.")
     label_values: dict[str, str] = Field(
