@@ -23,7 +23,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     prepare_torch(args.threads)
     encoder, _ = load_encoder(args.encoder.parent)
     torch.manual_seed(spec["seed"])
-    initialise(encoder)
+    initialise(encoder, encoder.config.initializer_range)
     save_encoder(folder, encoder)
     copy_tokenizer(args.encoder.parent, folder)
     return {}

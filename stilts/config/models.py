@@ -69,6 +69,11 @@ class Pretraining(Strict):
     heads: Positive = Field(4, description="Attention heads.")
     ffn_size: Positive = Field(256, description="Width of the feed-forward layer.")
     max_positions: Positive = Field(128, description="Longest sequence the position table holds.")
+    initializer_range: float = Field(
+        0.02,
+        gt=0,
+        description="Standard deviation of the first weights; narrow encoders need more than the 0.02 of wide ones.",
+    )
     vocabulary: Positive = Field(2000, description="Size of the sentencepiece vocabulary, special tokens included.")
     character_coverage: Fraction = Field(1.0, description="Share of the characters that sentencepiece must cover.")
     tokenizer_lines: Count = Field(60000, description="Lines of text that sentencepiece learns from; 0 takes all.")

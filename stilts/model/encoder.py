@@ -34,6 +34,7 @@ class EncoderConfig:
     type_vocab_size: int = 1
     layer_norm_eps: float = 1e-5
     pad_token_id: int = 1
+    initializer_range: float = 0.02
 
     @classmethod
     def from_json(cls, config: dict[str, Any]) -> EncoderConfig:
@@ -58,7 +59,6 @@ class EncoderConfig:
             "eos_token_id": 2,
             "hidden_act": "gelu",
             "hidden_dropout_prob": 0.1,
-            "initializer_range": 0.02,
         }
 
     @property

@@ -97,12 +97,13 @@ def pretrain(
         num_attention_heads=spec["heads"],
         intermediate_size=spec["ffn_size"],
         max_position_embeddings=spec["max_positions"] + 2,
+        initializer_range=spec["initializer_range"],
     )
     torch.manual_seed(seed)
     encoder = Encoder(config)
-    initialise(encoder)
+    initialise(encoder, config.initializer_range)
     head = MaskedLMHead(config, encoder.embeddings.word_embeddings)
-    initialise(head)
+    initialise(head, config.initializer_range)
     settings = spec["training"]
     encoder.dropout = settings["dropout"]
     stream = TextStream(split, seed, spec["max_positions"], spec["language_alpha"])
