@@ -8,7 +8,10 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from hub_server import HubServer
 
+import scripts.fetch
+import stilts.data.hub
 from stilts.provenance.job import run_job
 from stilts.tasks.registry import get_task
 
@@ -75,3 +78,40 @@ def facts(manifest: Path) -> dict[str, Any]:
 def rows_of(path: Path) -> list[dict[str, Any]]:
     """Return the rows of a parquet file."""
     return pq.read_table(path).to_pylist()
+
+
+class World:
+    """A hub, a cache and a results folder of one test."""
+
+    def __init__(self, home, monkeypatch):
+        self.home, self.patch = home, monkeypatch
+        self.repo = paws_repository(home / "hub")
+        self.server = HubServer(home / "hub")
+        self.lock = home / "tasks" / "revisions.lock.yaml"
+        self.beside = home / "raw" / "revisions.lock.yaml"
+        self.output = home / "raw" / "pawsx" / "manifest.json"
+        for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE", "HF_TOKEN"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("HF_ENDPOINT", self.server.url)
+        monkeypatch.setenv("HF_HOME", str(home / "cache"))
+        monkeypatch.setattr(stilts.data.hub, "PAUSES", (0.0, 0.0))
+
+    def official(self):
+        """Let this server count as the real hub."""
+        self.patch.setattr(stilts.data.hub, "OFFICIAL", self.server.url)
+
+    def commit(self, name="google/xtreme", branch="main"):
+        return self.server.refs["datasets", name][branch]
+
+    def fetch(self, spec=None, output=None):
+        return run(scripts.fetch, spec or spec_of("pawsx", ["en", "de"]), output or self.output, "--lock", self.lock)
+
+    def push(self):
+        """Change the repository's main branch; return the new commit."""
+        rows = [{"sentence1": "new", "sentence2": "b", "label": "1"}]
+        write_rows(self.repo / "PAWS-X.de" / "test-00000-of-00001.parquet", rows)
+        self.server.scan()
+        return self.commit()
+
+    def blobs(self):
+        return sorted((self.home / "cache" / "hub").glob("datasets--*/blobs/*"))
