@@ -1,0 +1,173 @@
+"""The whole study at the size of a test, from the mini world to the report, run as a user runs it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stilts.config.load import load_config
+from stilts.config.study import Study
+from tests.study_case import ROOT, TINY, changed, manifests, planned, snakemake
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """Return a folder (with a space in its name) where the tiny study has run."""
+    folder = tmp_path_factory.mktemp("a study")
+    done = snakemake(folder)
+    assert done.returncode == 0, done.stdout[-6000:]
+    (folder / "output.txt").write_text(done.stdout)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study() -> Study:
+    import yaml
+
+    return Study(load_config(yaml.safe_load(TINY.read_text())))
+
+
+def scores(place: Path) -> list[dict[str, str]]:
+    with (place / "results/tiny/scores.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_cell_of_the_grid_has_a_score(place, study):
+    rows = scores(place)
+    found = {(r["recipe"], r["target"], r["language"], r["budget_point"], r["seed"]) for r in rows}
+    wanted = {
+        (recipe, target, language, point, str(seed))
+        for target in study.grid.targets
+        for _, recipe, seed in study.arms(target)
+        for point in study.points_of(target)
+        for language in study.languages(target)
+    }
+    assert wanted <= found
+    extra = {r["recipe"] for r in rows} - {w[0] for w in wanted}
+    assert extra <= {"majority", "type-chance"}
+    assert all(0 <= float(r["value"]) <= 100 and int(r["n"]) > 0 for r in rows)
+    columns = "experiment,backbone,recipe,target,protocol,language,budget_point,seed,metric,value,n,higher_is_better"
+    assert ",".join(rows[0]) == columns
+
+
+def test_budget_points_reach_models_and_scores(place):
+    layers = {}
+    for depth in ("dfull", "d1"):
+        config = place / f"results/tiny/models/target/mini/none/pawsx/{depth}/s1/config.json"
+        layers[depth] = json.loads(config.read_text())["num_hidden_layers"]
+    assert layers == {"dfull": 2, "d1": 1}
+
+
+def test_report_and_tables_are_there_and_say_what_they_are(place):
+    page = (place / "results/tiny/report/index.html").read_text()
+    assert "stand-in" in page.lower()
+    assert (place / "results/tiny/tables/target_x_recipe.csv").stat().st_size > 0
+    output = (place / "output.txt").read_text()
+    assert "Report: results/tiny/report/index.html" in output
+    assert "of CPU time" in output
+
+
+def test_every_model_folder_says_how_it_was_made(place):
+    for manifest in (place / "results/tiny/models").rglob("manifest.json"):
+        folder = manifest.parent
+        assert json.loads((folder / "spec.json").read_text())
+        run = json.loads((folder / "run.json").read_text())
+        assert run["versions"]["torch"]
+        assert run["cpu_seconds"] > 0
+        assert "wall_seconds" not in manifest.read_text()
+
+
+def test_a_second_run_has_nothing_to_do(place):
+    assert planned(place) == {}
+
+
+def test_the_same_seed_gives_the_same_bytes(place, tmp_path):
+    """Another folder, no resident worker, another number of cores: every manifest is the same."""
+    config = changed(tmp_path / "again.yaml", runtime={"resident_worker": False, "tokens_per_batch": 1024})
+    targets = [
+        "results/tiny/models/target/mini/multi/xquad/d1/s2/manifest.json",
+        "results/tiny/scores/mini/multi/xquad/d1-lfull-fp32/s2/manifest.json",
+        "results/tiny/scores/mini/multi/tatoeba/dfull-lfull-fp32/s1/manifest.json",
+    ]
+    done = snakemake(tmp_path, "--cores", "1", *targets, configfile=config)
+    assert done.returncode == 0, done.stdout[-6000:]
+    first, second = manifests(place / "results"), manifests(tmp_path / "results")
+    assert set(targets) <= {f"results/{name}" for name in second}
+    compared = [name for name in second if "predictions" not in name and "embeddings" not in name]
+    assert len(compared) > 20
+    assert [name for name in compared if first[name] != second[name]] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "rules"),
+    [
+        ({"runtime": {"threads": 2, "tokens_per_batch": 64}}, set()),
+        ({"title": "Another title"}, {"summarise", "report"}),
+        (
+            {"target": {"tasks": {"udpos": {"learning_rate": 0.002}}}},
+            {"train_target", "predict", "score", "summarise", "report"},
+        ),
+        ({"retrieval": {"layer": 2, "layers": "all"}}, {"score", "summarise", "report"}),
+    ],
+    ids=["runtime", "title", "one target", "retrieval"],
+)
+def test_an_edit_reruns_what_it_can_change(place, tmp_path, change, rules):
+    config = changed(tmp_path / "edited.yaml", **change)
+    assert set(planned(place, configfile=config)) == rules
+
+
+def test_one_target_edit_reruns_that_target_alone(place, tmp_path):
+    config = changed(tmp_path / "edited.yaml", target={"tasks": {"udpos": {"learning_rate": 0.002}}})
+    jobs = planned(place, configfile=config)
+    # (2 recipes x 2 seeds + random-init) x 2 depths
+    assert (jobs["train_target"], jobs["predict"], jobs["score"]) == (10, 10, 10)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"grid": {"targets": ["pawsxx"]}}, 'There is no task "pawsxx" in tasks/. Did you mean "pawsx"?'),
+        ({"experimnt": "x"}, 'experimnt: unknown key. Did you mean "experiment"?'),
+        ({"target": {"defaults": {"learning_rate": "1e-5"}}}, 'target.defaults.learning_rate: "1e-5" is text'),
+        ({"source_language": False}, "source_language"),
+        ({"languages": ["qaz"]}, 'no target has data in "qaz"'),
+        ({"source_language": "en"}, "source_language"),
+        ({"provider": "local", "local_data": "nowhere"}, "there is no folder nowhere"),
+    ],
+    ids=["task", "key", "number", "boolean", "language", "source", "folder"],
+)
+def test_a_mistake_in_the_configuration_is_one_message(tmp_path, change, message):
+    done = snakemake(tmp_path, "-n", configfile=changed(tmp_path / "wrong.yaml", **change))
+    assert done.returncode != 0
+    assert message in done.stdout
+    assert "Traceback" not in done.stdout
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_failing_job_shows_its_reason_and_leaves_nothing(tmp_path):
+    deep = changed(
+        tmp_path / "deep.yaml", budget={"depths": [9]}, backbones={"mini": {"source": "hub", "id": "nobody/nothing"}}
+    )
+    done = snakemake(tmp_path, "results/tiny/models/pretrained/mini/fetched/manifest.json", configfile=deep)
+    assert done.returncode != 0
+    assert "error: " in done.stdout
+    assert not list((tmp_path / "results").rglob("manifest.json"))
+
+
+def test_reading_the_workflow_imports_nothing_heavy(tmp_path):
+    """Snakemake imports pandas itself, for any Snakefile; ours add nothing to it."""
+    command = [sys.executable, "-X", "importtime", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--configfile", str(TINY), "-n", "--quiet"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stderr.splitlines() if line.startswith("import time")]
+    imported = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in lines}
+    assert "pydantic" in imported
+    assert imported & {"torch", "transformers", "datasets", "tokenizers"} == set()
+    ours = "import sys; import stilts.config.specs, stilts.config.load, stilts.provenance.environment; "
+    ours += "print(*{'pandas', 'pyarrow', 'numpy', 'torch'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", ours], cwd=ROOT, capture_output=True, text=True).stdout.strip() == ""
