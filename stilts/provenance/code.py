@@ -37,7 +37,8 @@ def closure(module: str, root: Path = ROOT) -> list[Path]:
     """
     seen: set[Path] = set()
     queue = _files(module, root)
-    if not queue:
+    own = root.joinpath(*module.split("."))
+    if not {own.with_suffix(".py"), own / "__init__.py"} & set(queue):
         raise UserError(f"there is no module {module} below {root}")
     while queue:
         path = queue.pop()

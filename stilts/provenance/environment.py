@@ -28,7 +28,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "mine": TABLES,
     "score": TABLES,
     "summarise": ("pandas",),
-    "report": ("jinja2", "pandas"),
+    "report": ("jinja2", "markupsafe", "pandas"),
 }
 
 
