@@ -1,4 +1,4 @@
-"""Model folders in Hugging Face layout: config.json, model.safetensors, tokenizer files; our heads in head.safetensors."""
+"""Model folders in Hugging Face layout: config.json, model.safetensors, tokenizer files; heads in head.safetensors."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def load_encoder(folder: Path, depth: int | str = "full") -> tuple[Encoder, dict
     path = folder / CONFIG
     if not path.is_file():
         raise UserError(f"{folder} holds no {CONFIG}: it is not a model folder")
-    raw = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise UserError(f"{path} is damaged: delete its folder and run the workflow again") from None
     config = EncoderConfig.from_json(raw)
     if depth != "full":
         if int(depth) > config.num_hidden_layers:

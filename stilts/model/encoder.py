@@ -11,7 +11,7 @@ Linear layers see the N real tokens only; attention alone lays the sequences out
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, asdict, dataclass, fields
 from typing import Any
 
 import torch
@@ -36,6 +36,13 @@ class EncoderConfig:
     pad_token_id: int = 1
     initializer_range: float = 0.02
 
+    def __post_init__(self) -> None:
+        if self.hidden_size % self.num_attention_heads:
+            raise UserError(
+                f"{self.num_attention_heads} attention heads cannot share {self.hidden_size} hidden units evenly: "
+                "choose a hidden size that is a multiple of the heads"
+            )
+
     @classmethod
     def from_json(cls, config: dict[str, Any]) -> EncoderConfig:
         """Read a `config.json`; raises UserError when it is not an XLM-R (RoBERTa) encoder."""
@@ -46,6 +53,11 @@ class EncoderConfig:
             )
         if config.get("hidden_act", "gelu") != "gelu":
             raise UserError(f"the backbone's activation is {config['hidden_act']!r}; only gelu is supported")
+        if (position := config.get("position_embedding_type", "absolute")) != "absolute":
+            raise UserError(f"the backbone's positions are {position!r}; only absolute ones are supported")
+        lost = [f.name for f in fields(cls) if f.default is MISSING and f.name not in config]
+        if lost:
+            raise UserError(f"the backbone's config.json lacks {', '.join(lost)}: fetch or copy it again")
         return cls(**{f.name: config[f.name] for f in fields(cls) if f.name in config})
 
     def to_json(self) -> dict[str, Any]:
@@ -229,8 +241,10 @@ class Encoder(nn.Module):
 
 
 def initialise(module: nn.Module, std: float = 0.02) -> None:
-    """Draw weights from N(0, std), zero the biases, as BERT does; uses torch's global generator."""
+    """Draw weights from N(0, std), zero the biases, reset the norms, as BERT does; uses torch's global generator."""
     for part in module.modules():
+        if isinstance(part, nn.LayerNorm):  # whatever training left there goes
+            part.reset_parameters()
         if isinstance(part, nn.Linear | nn.Embedding):
             nn.init.normal_(part.weight, std=std)
         if isinstance(part, nn.Linear) and part.bias is not None:

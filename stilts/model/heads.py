@@ -73,7 +73,7 @@ class SpanHead(nn.Module):
         return self.qa_outputs(states)
 
     def loss(self, states: Tensor, layout: Layout, spans: Tensor, allowed: Tensor) -> tuple[Tensor, int]:
-        """spans [B, 2] positions inside each sequence; allowed [N] bool. Returns the summed loss (mean of the two ends)."""
+        """spans [B, 2] positions inside each sequence; allowed [N] bool. Returns the summed mean loss of both ends."""
         scores = self(states, layout).masked_fill(~allowed[:, None], float("-inf"))
         block = layout.pad(scores, fill=float("-inf"))
         start = F.cross_entropy(block[..., 0], spans[:, 0], reduction="sum")
