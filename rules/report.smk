@@ -19,13 +19,14 @@ rule summarise:
         mem_mb=2000,
         runtime=30,
     params:
+        folder=subpath(output.scores, strip_suffix=".csv"),
         spec=spec_of("summarise"),
         code=code_of("summarise"),
         versions=versions_of("summarise"),
     message:
         "Summarise all scores"
     shell:
-        "python -m scripts.summarise --spec {params.spec:q} --scores {input.scores:q} --scores-csv {output.scores:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.summarise --spec {params.spec:q} --scores {params.folder:q} --scores-csv {output.scores:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule report:

@@ -1,8 +1,9 @@
 """Gather every score of an experiment and write its tables.
 
-Usage: python -m scripts.summarise --spec JSON --scores scores/*/manifest.json [--scores-csv results/x/scores.csv]
+Usage: python -m scripts.summarise --spec JSON --scores results/x/scores [--scores-csv results/x/scores.csv]
        --output tables/manifest.json
-Writes scores.csv and the tables of docs/results.md; --scores-csv receives a copy of the former.
+Which files below --scores are read follows from the spec, never from what lies there. Writes scores.csv and the
+tables of docs/results.md; --scores-csv receives a copy of the former.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest, write_atomic
 from stilts.report.grid import ScoreGrid
 from stilts.report.tables import all_tables
+from stilts.tasks.arms import arms_of
 
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Read all scores.csv, check them against the grid, write the tables."""
     scores: list[Score] = []
-    for manifest in args.scores:
+    for manifest in score_files(spec, args.scores):
         read_manifest(manifest)
         scores += read_scores(manifest.parent / "scores.csv")
     grid = ScoreGrid(spec, scores)
@@ -40,5 +42,16 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     return {"scores": len(scores), "tables": counts}
 
 
+def score_files(spec: dict[str, Any], folder: Path) -> list[Path]:
+    """Return the manifest of every score of the grid that the spec describes."""
+    names = ("backbones", "recipes", "seeds", "controls", "control_seeds")
+    return [
+        folder / backbone / recipe / task["task"] / point / f"s{seed}" / "manifest.json"
+        for task in spec["targets"]
+        for backbone, recipe, seed in arms_of(task["kind"], *(spec[n] for n in names))
+        for point in spec["budget_points"][task["task"]]
+    ]
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"scores": "+", "scores-csv": "?"}))
+    sys.exit(run_job(work, {"scores": "", "scores-csv": "?"}))

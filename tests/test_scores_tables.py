@@ -258,28 +258,48 @@ def test_numbers_are_written_without_noise():
     assert [number(v) for v in (None, -0.0, 1e-15, 100 / 3, -2.0, 99.9999999)] == ["", "0", "0", "33.3333", "-2", "100"]
 
 
-def test_job_writes_tables_and_the_copy(tmp_path, capsys):
-    manifests = []
-    for recipe in BOOST:
-        folder = tmp_path / "scores" / recipe
-        folder.mkdir(parents=True)
-        write_scores(folder / "scores.csv", scores(recipes=(recipe,), controls=recipe == "none"))
-        manifests.append(str(write_manifest(folder)))
+def lay_out(rows, root):
+    """Write every row where the workflow would, one file a cell of the grid; return the grid."""
+    (backbone,) = {row.backbone for row in rows}
+    grid = {"backbones": [backbone], "control_seeds": [1], "budget_points": {t: ["full"] for t in KINDS}}
+    for manifest in summarise.score_files(spec(**grid), root):
+        recipe, target, _, seed = manifest.parent.parts[-4:]
+        manifest.parent.mkdir(parents=True, exist_ok=True)
+        here = [r for r in rows if (r.target, f"s{r.seed}") == (target, seed)]
+        own = [r for r in here if r.recipe == recipe or (recipe == "none" and r.recipe in ("majority", "type-chance"))]
+        write_scores(manifest.parent / "scores.csv", own)
+        write_manifest(manifest.parent)
+    return grid
+
+
+def test_job_reads_the_grid_and_nothing_else(tmp_path, capsys):
     out = tmp_path / "my results" / "tables" / "manifest.json"
-    copy = tmp_path / "my results" / "scores.csv"
+    copy, root = tmp_path / "my results" / "scores.csv", tmp_path / "my results" / "scores"
+    grid = lay_out(scores(), root)
 
-    def run(order, **more):
-        argv = ["--spec", json.dumps(spec(**more)), "--output", str(out), "--scores-csv", str(copy), "--scores", *order]
-        return run_job(summarise.work, {"scores": "+", "scores-csv": "?"}, argv)
+    def run():
+        argv = ["--spec", json.dumps(spec(**grid)), "--output", str(out), "--scores-csv", str(copy)]
+        return run_job(summarise.work, {"scores": "", "scores-csv": "?"}, [*argv, "--scores", str(root)])
 
-    assert run(manifests) == 0
-    first = {p.name: p.read_bytes() for p in out.parent.iterdir() if p.name != "run.json"}
+    def written():
+        return {p.name: p.read_bytes() for p in out.parent.iterdir() if p.name != "run.json"}
+
+    assert run() == 0
+    first = written()
     assert copy.read_bytes() == first["scores.csv"]
     assert copy.read_text().splitlines()[0] == ",".join(COLUMNS)
-    assert run(manifests[::-1]) == 0
-    assert {p.name: p.read_bytes() for p in out.parent.iterdir() if p.name != "run.json"} == first
-    assert capsys.readouterr().out == ""
-    assert run(manifests[:2]) == 0
-    assert "missing.csv" in capsys.readouterr().out
-    assert run(manifests, seeds=[1]) == 2
+    assert copy.read_text().count("\n") == len(scores()) + 1
+    # A file that no arm of the grid owns is not picked up.
+    stray = root / "other" / "none" / "pawsx" / "full" / "s1"
+    stray.mkdir(parents=True)
+    write_scores(stray / "scores.csv", scores(recipes=("none",)))
+    write_manifest(stray)
+    assert run() == 0
+    assert written() == first
+    # A missing file is one message; what was there stays.
+    (next(root.glob("*/none/pawsx/full/s2")) / "manifest.json").unlink()
+    capsys.readouterr()
+    assert run() == 2
+    assert "is missing" in capsys.readouterr().err
+    assert written() == first
     assert not Path(f"{out.parent}.part").exists()

@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from stilts.config.load import resolve_task
 from stilts.config.models import Backbone, Config, Recipe
 from stilts.errors import UserError, did_you_mean
+from stilts.tasks.arms import arms_of
 from stilts.tasks.spec import TaskSpec
 
 
@@ -84,15 +85,6 @@ class Study:
         """Return the text tasks that backbones are pretrained on."""
         return sorted({b.pretraining.corpus for b in map(self.backbone, self.grid.backbones) if b.pretraining})
 
-    def recipes_of(self, target: str) -> list[str]:
-        """Return the recipes of the grid."""
-        return list(self.grid.recipes)
-
-    def controls_of(self, target: str) -> list[str]:
-        """Return the controls a target has: a tagger and a retriever have no second input to hide."""
-        blind = self.task(target).kind in ("pair_classification", "multiple_choice", "span_extraction")
-        return [c for c in self.grid.controls if c != "blind" or blind]
-
     def points_of(self, target: str) -> list[str]:
         """Return the budget points of a target: depth x max length x precision; retrieval sweeps layers, not depths."""
         budget = self.config.budget
@@ -101,10 +93,8 @@ class Study:
 
     def arms(self, target: str) -> list[tuple[str, str, int]]:
         """Return (backbone, recipe, seed) of every run of a target, controls last."""
-        runs = [(b, r, s) for b in self.grid.backbones for r in self.recipes_of(target) for s in self.grid.seeds]
-        return runs + [
-            (b, c, s) for b in self.grid.backbones for c in self.controls_of(target) for s in self.grid.control_seeds
-        ]
+        g = self.grid
+        return arms_of(self.task(target).kind, g.backbones, g.recipes, g.seeds, g.controls, g.control_seeds)
 
     def language_names(self) -> dict[str, str]:
         """Return names of the artificial languages; real codes speak for themselves."""

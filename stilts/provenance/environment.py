@@ -27,8 +27,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "embed": TRAINING,
     "mine": TABLES,
     "score": TABLES,
-    "summarise": ("pandas",),
-    "report": ("jinja2", "markupsafe", "pandas"),
+    "summarise": ("pydantic",),
+    "report": ("jinja2", "markupsafe", "pydantic"),
 }
 
 
