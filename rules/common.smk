@@ -240,6 +240,14 @@ def start_worker():
         time.sleep(0.1)
 
 
+def fetched(wildcards=None):
+    """Return the raw files of the grid's tasks where they came from the hub; their manifests name the commits."""
+    if CONFIG.provider != "hub":
+        return []
+    tasks = {*CONFIG.grid.targets, *(t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks)}
+    return [f"{ROOT}/raw/{t}/manifest.json" for t in sorted(tasks)]
+
+
 def finish(log, done):
     """Print where the report lies and what this invocation cost, or how to go on after a failure."""
     for worker in WORKER:

@@ -32,6 +32,7 @@ rule summarise:
 rule report:
     input:
         tables=f"{ROOT}/tables/manifest.json",
+        raw=fetched,
     output:
         manifest=f"{ROOT}/report/manifest.json",
     log:
@@ -51,4 +52,4 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --output {output.manifest:q} > {log:q} 2>&1"

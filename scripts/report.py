@@ -1,6 +1,8 @@
 """Write the report: one page that needs neither network nor script.
 
-Usage: python -m scripts.report --spec JSON --tables x/tables/manifest.json --output x/report/manifest.json
+Usage: python -m scripts.report --spec JSON --tables x/tables/manifest.json --raw x/raw/xquad/manifest.json ...
+       --output x/report/manifest.json
+--raw: what was fetched, for the commits that were really read.
 """
 
 from __future__ import annotations
@@ -18,10 +20,16 @@ from stilts.report.page import render
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Render index.html from the tables."""
     read_manifest(args.tables)
-    page = render(spec, args.tables.parent)
+    revisions = {m.parent.name: _revision(read_manifest(m)["facts"]) for m in args.raw}
+    page = render(spec | {"revisions": revisions}, args.tables.parent)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return {"bytes": len(page.encode())}
 
 
+def _revision(facts: dict[str, Any]) -> str:
+    """Return the commit that was read; a copy of the repository elsewhere has a commit of its own."""
+    return f"{facts['revision']} (of a mirror)" if facts.get("mirror") else facts.get("revision") or ""
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"tables": ""}))
+    sys.exit(run_job(work, {"tables": "", "raw": "*"}))

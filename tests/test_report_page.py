@@ -215,12 +215,12 @@ def test_job_is_deterministic_and_names_a_lost_table(tmp_path, capsys):
     manifest = write_manifest(tables)
     out = tmp_path / "report" / "manifest.json"
     argv = ["--spec", json.dumps(spec()), "--tables", str(manifest), "--output", str(out)]
-    assert run_job(report.work, {"tables": ""}, argv) == 0
+    assert run_job(report.work, {"tables": "", "raw": "*"}, [*argv, "--raw"]) == 0
     first = out.read_bytes()
-    assert run_job(report.work, {"tables": ""}, argv) == 0
+    assert run_job(report.work, {"tables": "", "raw": "*"}, [*argv, "--raw"]) == 0
     assert out.read_bytes() == first
     (tables / "overall.csv").unlink()
-    assert run_job(report.work, {"tables": ""}, argv) == 2
+    assert run_job(report.work, {"tables": "", "raw": "*"}, [*argv, "--raw"]) == 2
     assert "overall.csv" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"overall\.csv is missing"):
         render(spec(), tables)

@@ -62,7 +62,7 @@ class DocumentWriter:
         language = self.lexicons[code].language
         spaced = language.spaced or self.rng.random() < self.world["spaced_documents"]
         switch = self.world["code_switched_words"] if switched else 0.0
-        return Speaker(self.lexicons, code, switch, self.rng, spaced)
+        return Speaker(self.lexicons, code, switch, self.rng, spaced, self.world["order_variation"])
 
     def document(self) -> str:
         """One line: a document, its segments joined by a TAB."""
@@ -74,11 +74,11 @@ class DocumentWriter:
                 first, second = second, first
             return self.parallel(first, second)
         kind = rng.random()
-        if kind < 0.2:
+        if kind < 0.15:
             return self.story(first)
-        if kind < 0.55:
+        if kind < 0.52:
             return self.restatement(first)
-        if kind < 0.9:
+        if kind < 0.92:
             return self.questions(first)
         return self.about(first)
 
@@ -87,7 +87,7 @@ class DocumentWriter:
         count = self.rng.randint(low, high)
         events: list[Event] = []
         for _ in range(count):
-            event = self.sampler.event(place=0.6, time=0.5, attribute=0.3, negated=0.05)
+            event = self.sampler.event(animate=0.6, place=0.6, time=0.5, attribute=0.3, negated=0.05)
             if events and self.rng.random() < 0.3:
                 event = event._replace(agent=events[0].agent)
             events.append(event)
@@ -136,7 +136,7 @@ class DocumentWriter:
         rng = self.rng
         events = self.events()
         kept, ask = question_about(rng.choice(events), rng)
-        passage = speaker.text([w for e in events for w in speaker.sentence(e)])
+        passage = speaker.text([w for e in events for w in speaker.sentence(e, False, rng.choice(("", "T", "P")))])
         question = speaker.question(kept, ask)
         asked = speaker.text([*question, *speaker.answer(self._full(kept, events), ask), speaker.stop()])
         style = rng.random()

@@ -46,15 +46,16 @@ class Speaker:
     """Says meanings in one language.
 
     `switch` is the probability with which a word is replaced by the same word of another language
-    (code-switching); it needs `rng`. Without it, equal arguments give equal words.
+    (code-switching), `vary` that of a clause in the language's other order; both need `rng`. Without them, equal
+    arguments give equal words.
     """
 
     def __init__(self, lexicons: dict[str, Lexicon], code: str, switch: float = 0.0, rng: Random | None = None,
-                 spaced: bool | None = None) -> None:  # fmt: skip
+                 spaced: bool | None = None, vary: float = 0.0) -> None:  # fmt: skip
         self.lexicons = lexicons
         self.lexicon = lexicons[code]
         self.language = self.lexicon.language
-        self.switch, self.rng = switch, rng
+        self.switch, self.rng, self.vary = switch, rng, vary
         self.spaced = self.language.spaced if spaced is None else spaced
         # One other language a speaker: people mix the two languages they share, not all.
         self._other = lexicons[rng.choice([other for other in lexicons if other != code])] if switch else None
@@ -160,6 +161,8 @@ class Speaker:
         """A statement without its stop. `front` moves constituent "T" or "P" to the other end of the clause."""
         parts = self.constituents(event, passive)
         order = self.language.order
+        if self.vary and self.rng.random() < self.vary:
+            order = self.language.other_order
         if front in parts and front:
             rest = order.replace(front, "")
             order = rest + front if order[0] == front else front + rest

@@ -64,7 +64,8 @@ def inference_pair(rng: Random, sampler: Sampler, label: int) -> Pair:
         premise = _copy_slot(hypothesis, premise, asked)
     elif label == CONTRADICTION:
         premise = _oppose(rng, sampler, hypothesis, premise, asked)
-    return Pair(premise, _generalise(rng, hypothesis), label)
+    styles = [(False, rng.choice(("", "", "T", "P"))) for _ in range(2)]
+    return Pair(premise, _generalise(rng, hypothesis), label, *styles)
 
 
 def _plain_core(sampler: Sampler) -> Event:

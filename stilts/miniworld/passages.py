@@ -14,13 +14,15 @@ from stilts.miniworld.meaning import ANIMATE_VERBS, Entity, Event, Sampler, slot
 class Question(NamedTuple):
     """A question about a passage: what it keeps of an event, the slot asked for, the passage's events, the one meant.
 
-    `meant` is None when nothing in the passage answers it.
+    `meant` is None when nothing in the passage answers it. `fronts` says which part each sentence starts with or ends
+    on (as in `Speaker.clause`), so that place alone does not tell which sentence a word belongs to.
     """
 
     kept: Event
     ask: str
     events: tuple[Event, ...]
     meant: int | None
+    fronts: tuple[str, ...]
 
 
 def answers(kept: Event, ask: str, event: Event) -> bool:
@@ -62,7 +64,7 @@ def ask_about(rng: Random, events: tuple[Event, ...], meant: int, ask: str, drop
     fits = [answers(kept, ask, event) for event in events]
     if fits.count(True) != 1 or not fits[meant]:
         return None
-    return Question(kept, ask, events, meant)
+    return Question(kept, ask, events, meant, tuple(rng.choice(("", "T", "P")) for _ in events))
 
 
 def question(rng: Random, sampler: Sampler, size: int = 3) -> Question:
@@ -84,7 +86,7 @@ def unanswerable(rng: Random, sampler: Sampler, size: int = 3) -> Question:
         entity = getattr(found.kept, side)._replace(head=getattr(other, side).head, attribute=None, count=None)
         kept = found.kept._replace(**{side: entity})
         if kept.agent.head != kept.patient.head and not any(answers(kept, found.ask, event) for event in found.events):
-            return Question(kept, found.ask, found.events, None)
+            return found._replace(kept=kept, meant=None)
 
 
 def type_chance(speaker: Speaker, items: list[Question]) -> dict[str, float]:
@@ -117,8 +119,8 @@ def say(speaker: Speaker, item: Question) -> dict[str, object]:
     Unanswerable items have empty `answers`. The answer's text always equals context[start : start + len(text)].
     """
     words, bounds = [], []
-    for event in item.events:
-        sentence = speaker.sentence(event)
+    for event, front in zip(item.events, item.fronts, strict=True):
+        sentence = speaker.sentence(event, False, front)
         bounds.append((len(words), len(words) + len(sentence)))
         words += sentence
     text = speaker.join(words)

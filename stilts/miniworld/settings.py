@@ -36,7 +36,9 @@ WORLD_DEFAULTS: dict[str, object] = {
     "code_switched_documents": 0.45,
     "code_switched_words": 0.4,
     # Share of pretraining documents that say the same thing in two languages, segment by segment.
-    "parallel_documents": 0.2,
+    "parallel_documents": 0.25,
+    # Share of the clauses in pretraining documents that follow the language's second word order.
+    "order_variation": 0.25,
     # Share of names that keep Latin letters in languages with another script (the rest is transliterated).
     "latin_names": 0.3,
     # Share of words that the second Latin-script language borrows from the first unchanged.

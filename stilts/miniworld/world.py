@@ -293,9 +293,10 @@ class World:
             filled = rng.choice(passages.FILLED)
             events = passages.passage(rng, sampler, 4, filled)
             slots = sorted({"agent", "patient", filled or "agent"})
-            asked = {passages.ask_about(rng, events, i, slot, 0.2) for i in range(4) for slot in slots} - {None}
-            # In a fixed order: a set's own order may change from run to run.
-            paragraphs.append(sorted(asked, key=repr))
+            asked = [passages.ask_about(rng, events, i, slot, 0.2) for i in range(4) for slot in slots]
+            found = [item for item in asked if item]
+            # One passage, so one way of saying it.
+            paragraphs.append([item._replace(fronts=found[0].fronts) for item in found])
         folder = out / "lareqa"
         folder.mkdir(parents=True, exist_ok=True)
         for code in self.languages:

@@ -218,12 +218,12 @@ def _language(spec: dict[str, Any], code: str, cells: dict[str, Row], rivals: Se
 
 
 def _tasks(spec: dict[str, Any]) -> list[dict[str, str]]:
-    """Return what is shown of the data of each task; pins come from the task or from spec `revisions`."""
+    """Return what is shown of the data of each task; what was read (spec `revisions`) or is pinned."""
     targets = {t["task"] for t in spec["targets"]}
     pins, shown = spec.get("revisions") or {}, []
     for task in spec.get("tasks") or spec["targets"]:
         source = task.get("source") or {}
-        pin = source.get("revision") or pins.get(task["task"]) or ""
+        pin = pins.get(task["task"]) or source.get("revision") or ""
         link = task.get("url") or ""
         shown.append(
             {
