@@ -31,8 +31,8 @@ MISTAKES = {
         'recipes.x.task: unknown key. Did you mean "tasks"?',
     ),
     "an unknown key far down": (
-        "backbones: {mini: {source: pretrain, pretraining: {training: {epoch: 1}}}}",
-        'backbones.mini.pretraining.training.epoch: unknown key. Did you mean "epochs"?',
+        "backbones: {mini: {source: pretrain, pretraining: {training: {learning_rat: 1.0}}}}",
+        'backbones.mini.pretraining.training.learning_rat: unknown key. Did you mean "learning_rate"?',
     ),
     "an unknown key of one task's training": (
         "target: {tasks: {udpos: {epochz: 3}}}",

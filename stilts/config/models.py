@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
+from stilts.config import mini
 from stilts.config.world import World
 from stilts.tasks.spec import Strict
 
@@ -27,16 +28,10 @@ def _optional(field: FieldInfo) -> FieldInfo:
     return field
 
 
-class Training(Strict):
-    """Settings of one training phase; the same keys for intermediate and target training."""
+class Optimizer(Strict):
+    """AdamW with linear warm-up and decay."""
 
-    learning_rate: float = Field(1e-3, gt=0, description="Peak learning rate of AdamW.")
-    epochs: float = Field(1, gt=0, description="Passes over the training examples.")
-    batch_size: Positive = Field(32, description="Examples in one optimizer step.")
-    max_length: Positive = Field(128, description="Longest sequence in sub-words, special tokens included.")
-    doc_stride: Positive = Field(
-        64, description="Question answering: step from one window over a long context to the next, as XTREME counts it."
-    )
+    learning_rate: float = Field(1e-5, gt=0, description="Peak learning rate of AdamW.")
     warmup_ratio: Fraction = Field(
         0.1, description="Share of the steps with linearly rising learning rate; then it falls linearly to 0."
     )
@@ -45,7 +40,19 @@ class Training(Strict):
     adam_beta1: Fraction = Field(0.9, description="AdamW: decay of the first moment.")
     adam_beta2: Fraction = Field(0.999, description="AdamW: decay of the second moment.")
     adam_epsilon: float = Field(1e-8, gt=0, description="AdamW: term that keeps the denominator from 0.")
-    dropout: Fraction = Field(0.0, description="Dropout of the hidden states, the attention weights and the head.")
+    dropout: Fraction = Field(0.1, description="Dropout of the hidden states, the attention weights and the head.")
+
+
+class Training(Optimizer):
+    """Settings of one training phase; the same keys for intermediate and target training."""
+
+    epochs: float = Field(3, gt=0, description="Passes over the training examples.")
+    batch_size: Positive = Field(32, description="Examples in one optimizer step.")
+    max_length: Positive = Field(256, description="Longest sequence in sub-words, special tokens included.")
+    doc_stride: Positive = Field(
+        128,
+        description="Question answering: step from one window over a long context to the next, as XTREME counts it.",
+    )
     pooling: Literal["first", "mean"] = Field(
         "first", description="What the sentence heads read: the `<s>` state, or the mean state."
     )
@@ -64,30 +71,30 @@ class Pretraining(Strict):
     """Masked-LM pretraining of a backbone by the workflow itself (stand-ins only)."""
 
     corpus: Name = Field("mlm_text", description="Task of kind masked_lm whose text is read.")
-    layers: Positive = Field(4, description="Transformer layers.")
-    hidden_size: Positive = Field(128, description="Width of the hidden states.")
-    heads: Positive = Field(4, description="Attention heads.")
-    ffn_size: Positive = Field(256, description="Width of the feed-forward layer.")
-    max_positions: Positive = Field(128, description="Longest sequence the position table holds.")
+    layers: Positive = Field(12, description="Transformer layers.")
+    hidden_size: Positive = Field(768, description="Width of the hidden states.")
+    heads: Positive = Field(12, description="Attention heads.")
+    ffn_size: Positive = Field(3072, description="Width of the feed-forward layer.")
+    max_positions: Positive = Field(512, description="Longest sequence the position table holds.")
     initializer_range: float = Field(
         0.02,
         gt=0,
         description="Standard deviation of the first weights; narrow encoders need more than the 0.02 of wide ones.",
     )
-    vocabulary: Positive = Field(2000, description="Size of the sentencepiece vocabulary, special tokens included.")
+    vocabulary: Positive = Field(32000, description="Size of the sentencepiece vocabulary, special tokens included.")
     character_coverage: Fraction = Field(1.0, description="Share of the characters that sentencepiece must cover.")
     tokenizer_lines: Count = Field(60000, description="Lines of text that sentencepiece learns from; 0 takes all.")
     language_alpha: Fraction = Field(
         1.0, description="Exponent on language shares when sampling text (XLM-R: 0.3); 1 keeps the text as it is."
     )
-    steps: Positive = Field(2500, description="Optimizer steps.")
-    batch_tokens: Positive = Field(2048, description="Real tokens in one step.")
+    steps: Positive = Field(10000, description="Optimizer steps.")
+    batch_tokens: Positive = Field(8192, description="Real tokens in one step.")
     mask_probability: Fraction = Field(
         0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept)."
     )
-    training: Training = Field(
-        default_factory=lambda: Training(learning_rate=3e-3, adam_beta2=0.98, weight_decay=0.01, warmup_ratio=0.05),
-        description="Optimizer settings; batch size and epochs do not apply.",
+    training: Optimizer = Field(
+        default_factory=lambda: Optimizer(learning_rate=6e-4, adam_beta2=0.98, weight_decay=0.01, warmup_ratio=0.06),
+        description="How the weights are updated.",
     )
 
 
@@ -234,11 +241,13 @@ class Config(Strict):
         "all", description="Languages evaluated, beside the source language."
     )
     tasks: dict[Name, dict] = Field(
-        default_factory=dict, description="Task -> keys of its `tasks/<task>.yaml` to replace in this experiment."
+        default_factory=lambda: mini.TASKS,
+        description="Task -> keys of its `tasks/<task>.yaml` to replace in this experiment.",
     )
     grid: Grid = Field(default_factory=Grid)
     backbones: dict[Name, Backbone] = Field(
-        default_factory=lambda: {"mini": Backbone(source="pretrain", layers=4, pretraining=Pretraining())},
+        default_factory=lambda: {"mini": {"source": "pretrain", "layers": 4, "pretraining": mini.PRETRAINING}},
+        validate_default=True,
         description="Encoders by name; `grid.backbones` says which run.",
     )
     recipes: dict[Name, Recipe] = Field(
@@ -251,8 +260,10 @@ class Config(Strict):
         },
         description="Recipes by name; `grid.recipes` says which run.",
     )
-    intermediate: Phase = Field(default_factory=Phase, description="Intermediate training.")
-    target: Phase = Field(default_factory=Phase, description="Target training.")
+    intermediate: Phase = Field(
+        default_factory=lambda: mini.INTERMEDIATE, validate_default=True, description="Intermediate training."
+    )
+    target: Phase = Field(default_factory=lambda: mini.TARGET, validate_default=True, description="Target training.")
     budget: Budget = Field(default_factory=Budget)
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")

@@ -58,13 +58,16 @@ def _keys(model: BaseModel, at: str, explained: dict[type, str], only: set[str] 
 
 
 def _entry(name: str, value: Any, at: str, explained: dict[type, str], only: set[str] | None = None) -> list[str]:
+    if isinstance(value, TrainingChange):  # the keys of `defaults`, of which only those that are set mean anything
+        return [f"{name}: {_flow(value)}"]
     if isinstance(value, BaseModel):
         inner = _keys(value, at, explained, only)
     elif isinstance(value, dict) and any(isinstance(v, BaseModel) for v in value.values()):
         inner = []
         for key, item in value.items():
-            # The first of its kind shows every key, the others what they change.
-            known = type(item) in explained
+            # The first of its kind shows every key, the others what they change; a `TrainingChange` never has them all.
+            known = type(item) in explained or isinstance(item, TrainingChange)
+            explained.setdefault(TrainingChange, at)
             inner += _entry(key, item, f"{at}.{key}", explained, item.model_fields_set if known else None)
     else:
         return [f"{name}: {_flow(value)}"]

@@ -11,18 +11,6 @@ from typing import Any
 from stilts.config.study import Study
 from stilts.tasks.spec import TaskSpec
 
-# What of a `Training` applies to pretraining.
-OPTIMIZER = {
-    "learning_rate",
-    "warmup_ratio",
-    "weight_decay",
-    "max_grad_norm",
-    "adam_beta1",
-    "adam_beta2",
-    "adam_epsilon",
-    "dropout",
-}
-
 # What only people read of a task; it reaches the report and nothing else.
 READ_BY_PEOPLE = {"description": "", "licence": "", "citation": "", "url": "", "notes": ""}
 
@@ -85,8 +73,7 @@ class Specs:
     def pretrain(self, backbone: str, seed: int) -> dict:
         """How a stand-in is pretrained."""
         made = self.study.backbone(backbone).pretraining
-        raw = made.model_dump(exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines", "training"})
-        raw["training"] = made.training.model_dump(include=OPTIMIZER)
+        raw = made.model_dump(exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines"})
         return {"pretraining": raw, "seed": seed}
 
     def randomise(self, backbone: str, seed: int) -> dict:

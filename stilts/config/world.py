@@ -47,3 +47,7 @@ class World(Strict):
         WORLD_DEFAULTS["spaced_documents"],
         description="Share of an unspaced language's documents that are written with spaces.",
     )
+    order_variation: Share = Field(
+        WORLD_DEFAULTS["order_variation"],
+        description="Share of clauses in pretraining documents in the language's second word order.",
+    )

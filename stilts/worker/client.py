@@ -4,6 +4,8 @@ Called by the workflow as `python -S -E client.py -m scripts.<rule> ...`; import
 child with this process's files, folder and environment; its exit status becomes ours, and the child dies with us.
 """
 
+from __future__ import annotations
+
 import array
 import json
 import os
@@ -32,7 +34,7 @@ def main(argv: list[str]) -> int:
     return status[0]
 
 
-def _connect(path: str) -> "socket.socket | None":
+def _connect(path: str) -> socket.socket | None:
     if not path:
         return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -1,0 +1,51 @@
+"""The embedded default: what suits the mini world and its small encoder (found by experiment, docs/mini_world.md).
+
+They are given here in full, so that an experiment that says nothing of a setting gets the field's ordinary value from
+`stilts.config.models` and never one of these.
+"""
+
+from __future__ import annotations
+
+OPTIMIZER = {"adam_beta2": 0.98, "adam_epsilon": 1e-6, "weight_decay": 0.01, "dropout": 0.0}
+
+PRETRAINING = {
+    "layers": 4,
+    "hidden_size": 96,
+    "heads": 4,
+    "ffn_size": 192,
+    "max_positions": 128,
+    "initializer_range": 0.05,
+    "vocabulary": 1500,
+    "mask_probability": 0.3,
+    "batch_tokens": 512,
+    "tokenizer_lines": 0,
+    "steps": 7500,
+    "training": {"learning_rate": 2e-3, "warmup_ratio": 0.06, **OPTIMIZER},
+}
+
+FINE_TUNING = {
+    "learning_rate": 1e-3,
+    "epochs": 1,
+    "batch_size": 16,
+    "max_length": 128,
+    "doc_stride": 64,
+    "pooling": "mean",
+    "frozen_layers": 2,
+    **OPTIMIZER,
+}
+
+INTERMEDIATE = {"defaults": FINE_TUNING, "tasks": {}}
+
+TARGET = {
+    "defaults": FINE_TUNING,
+    "tasks": {
+        "pawsx": {"epochs": 2},
+        "udpos": {"epochs": 2},
+        "xquad": {"max_train_examples": 3000},
+        "tydiqa": {"epochs": 4},
+        "xcopa": {"epochs": 2},
+    },
+}
+
+# The artificial words cannot be put in an English sentence.
+TASKS = {"copa": {"columns": {"prompt": "{premise}"}}, "xcopa": {"columns": {"prompt": "{premise}"}}}
