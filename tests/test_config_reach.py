@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from stilts.config.load import load_config
-from stilts.config.models import Config, Recipe, Training
-from stilts.config.specs import OPTIMIZER, Specs
+from stilts.config.models import Config, Recipe
+from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
 from stilts.provenance.manifest import canonical
@@ -25,11 +25,6 @@ NO_EFFECT = {
     "runtime.resident_worker": "speed",
     "runtime.threads": "speed",
     "runtime.tokens_per_batch": "batch splitting at prediction",
-}
-NO_EFFECT |= {
-    f"backbones.mini.pretraining.training.{key}": "not a setting of pretraining"
-    for key in Training.model_fields
-    if key not in OPTIMIZER
 }
 NO_EFFECT |= {f"recipes.none.{key}": "the baseline trains on nothing" for key in Recipe.model_fields}
 NO_EFFECT |= {
@@ -49,6 +44,7 @@ def specs_of(config: Config) -> dict[str, Any]:
 
     note("make_world")
     tasks = {*config.grid.targets, *study.corpora(), *(t for r in config.recipes.values() for t in r.tasks)}
+    tasks |= {f(t) for t in study.trained for f in (study.train_task, study.dev_task)}
     for task in sorted(tasks):
         note("fetch", task)
         note("prepare", task)
