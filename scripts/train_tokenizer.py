@@ -26,7 +26,6 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     lines = [part for i in chosen for part in texts[i].split("\t")]
     model = folder / "sentencepiece.bpe"  # the name XLM-R's repositories give the file
     pieces = train_sentencepiece(lines, model, spec)
-    (folder / "sentencepiece.bpe.vocab").unlink()
     write_tokenizer(folder, pieces, precompiled_charsmap(folder / "sentencepiece.bpe.model"), spec["max_positions"])
     return {"vocabulary": Tokenizer(folder).vocabulary, "lines": len(lines)}
 

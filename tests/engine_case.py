@@ -120,7 +120,6 @@ def make_tokenizer(folder: Path, vocabulary: int = 120, lines: list[str] | None 
     spec = {"vocabulary": vocabulary, "character_coverage": 1.0}
     model = folder / "sentencepiece.bpe"
     pieces = train_sentencepiece(corpus() if lines is None else lines, model, spec)
-    (folder / "sentencepiece.bpe.vocab").unlink()
     write_tokenizer(folder, pieces, precompiled_charsmap(folder / "sentencepiece.bpe.model"), 64)
     write_manifest(folder)
     return Tokenizer(folder)

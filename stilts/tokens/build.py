@@ -90,13 +90,14 @@ def _choices(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dic
 def _tags(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
     words = sorted({w for row in rows["tokens"] for w in row})
     # A word that normalises to nothing keeps its place as <unk>, as XTREME's preprocessing does.
-    pieces = {w: ids or [tokenizer.unk] for w, ids in zip(words, tokenizer.encode(words), strict=True)}
+    encoded = dict(zip(words, tokenizer.encode(words), strict=True))
+    pieces = {w: ids or [tokenizer.unk] for w, ids in encoded.items()}
     targets: list[int] = []
     empty = 0
     for row, tags in zip(rows["tokens"], rows["tags"], strict=True):
         ids: list[int] = []
         for word, tag in zip(row, tags, strict=True):
-            empty += pieces[word] == [tokenizer.unk]
+            empty += not encoded[word]
             ids += pieces[word]
             targets += [tag] + [IGNORE] * (len(pieces[word]) - 1)
         flat.add([ids])
@@ -116,7 +117,9 @@ def _spans(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]
         flat.add([question, ids])
         spans = np.asarray(spans, np.int32).reshape(-1, 2)
         chars += [np.zeros((len(question), 2), np.int32), spans]
-        span = _cover(spans, starts[0], starts[0] + len(texts[0])) if texts else (-1, -1)
+        # A start below 0 marks an answer that is not in its context (evaluation sets hold some).
+        found = texts and starts[0] >= 0
+        span = _cover(spans, starts[0], starts[0] + len(texts[0])) if found else (-1, -1)
         lost += bool(texts) and span[0] < 0
         answers.append(span)
     arrays = {"chars": np.concatenate(chars) if chars else np.zeros((0, 2), np.int32)}

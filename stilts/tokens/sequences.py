@@ -116,7 +116,7 @@ class Items:
             second = np.maximum(second, sizes[at + k])
         return np.minimum(first + second + 4, self.max_length)
 
-    @property
+    @cached_property
     def choices(self) -> int:
         """Sequences an item makes, side by side."""
         if self.kind != "multiple_choice":
@@ -124,7 +124,8 @@ class Items:
         counts = np.diff(self.split.examples)[self.rows[:, 0]] - 1
         if len(counts) and counts.min() != counts.max():
             raise UserError(
-                f"{self.split.folder}: the number of choices differs between examples ({counts.min()} to {counts.max()})"
+                f"{self.split.folder}: the number of choices differs between examples "
+                f"({counts.min()} to {counts.max()})"
             )
         return int(counts[0]) if len(counts) else 1
 

@@ -6,6 +6,7 @@ sentencepiece learns the pieces; the fast `tokenizers` library applies them. Ids
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -45,13 +46,14 @@ class Tokenizer:
         """Return ids and character spans [start, end) of each text; spans do not cover leading white space."""
         out = []
         for text, e in zip(texts, self.fast.encode_batch(texts, add_special_tokens=False), strict=True):
-            spans = []
-            for start, end in e.offsets:
-                while start < end and text[start].isspace():
-                    start += 1
-                spans.append((start, end))
-            out.append((e.ids, spans))
+            out.append((e.ids, [_without_leading_space(text, *span) for span in e.offsets]))
         return out
+
+
+def _without_leading_space(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    return start, end
 
 
 def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[tuple[str, float]]:
@@ -62,10 +64,11 @@ def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[
     """
     import sentencepiece as spm
 
+    learnt = io.BytesIO()
     try:
         spm.SentencePieceTrainer.train(
             sentence_iterator=iter(lines),
-            model_prefix=str(prefix),
+            model_writer=learnt,  # not model_prefix: the model would hold that path
             model_type="unigram",
             hard_vocab_limit=False,
             vocab_size=spec["vocabulary"] - 2,  # sentencepiece has <unk> <s> </s>; XLM-R adds <pad> and <mask>
@@ -74,13 +77,15 @@ def train_sentencepiece(lines: Iterable[str], prefix: Path, spec: dict) -> list[
             num_threads=1,
             minloglevel=2,
             shuffle_input_sentence=False,
+            max_sentence_length=1 << 24,  # bytes; longer lines would be left out without a word
         )
     except RuntimeError as error:
         raise UserError(
             f"sentencepiece could not learn {spec['vocabulary']} pieces from this text: {error}. "
             "Lower pretraining.vocabulary or give it more text."
         ) from None
-    model = spm.SentencePieceProcessor(model_file=f"{prefix}.model")
+    prefix.with_name(prefix.name + ".model").write_bytes(learnt.getvalue())
+    model = spm.SentencePieceProcessor(model_proto=learnt.getvalue())
     return [(model.id_to_piece(i), model.get_score(i)) for i in range(3, model.get_piece_size())]
 
 
