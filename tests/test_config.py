@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stilts.config.load import load_config, resolve_task
 from stilts.config.messages import yaml_float
-from stilts.config.models import Config, Training, TrainingChange
+from stilts.config.models import Config, Phase, Training, TrainingChange
 from stilts.errors import UserError
 
 
@@ -166,6 +166,16 @@ def test_one_tasks_settings_change_only_what_they_name():
     assert config.target.of("udpos") == Training(batch_size=7, epochs=3)
     assert config.target.of("xquad") == Training(batch_size=7, epochs=2)
     assert set(TrainingChange.model_fields) == set(Training.model_fields)
+
+
+@pytest.mark.parametrize("provider", ["hub", "local"])
+def test_settings_of_the_mini_world_stay_in_the_mini_world(provider, tmp_path):
+    real = load_config({"provider": provider, "local_data": str(tmp_path), "source_language": "en"})
+    assert (real.tasks, real.intermediate, real.target) == ({}, Phase(), Phase())
+    assert Config().target != Phase()
+    assert load_config({"provider": provider, "local_data": str(tmp_path), "tasks": {"udpos": {}}}).tasks == {
+        "udpos": {}
+    }
 
 
 def test_an_experiment_replaces_single_keys_of_a_task():

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, create_model, field_validator, model_validator
 from pydantic.fields import FieldInfo
@@ -268,3 +268,11 @@ class Config(Strict):
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _ordinary_with_real_data(cls, raw: Any) -> Any:
+        # The mini world's learning rates and prompts must not slip into an experiment on real data.
+        if isinstance(raw, dict) and raw.get("provider", "mini") != "mini":
+            return {"tasks": {}, "intermediate": {}, "target": {}, **raw}
+        return raw
