@@ -54,18 +54,18 @@ def save_encoder(folder: Path, encoder: Encoder, lm_head: nn.Module | None = Non
     """Write config and weights; with a masked-LM head the folder is an XLMRobertaForMaskedLM checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
     config = encoder.config.to_json()
-    tensors = {k: v.detach().contiguous() for k, v in encoder.state_dict().items()}
+    tensors = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
     if lm_head is not None:
         config["architectures"] = ["XLMRobertaForMaskedLM"]
         tensors = {f"roberta.{k}": v for k, v in tensors.items()}
-        tensors |= {f"lm_head.{k}": v.detach().contiguous() for k, v in lm_head.state_dict().items()}
+        tensors |= {f"lm_head.{k}": v.detach().cpu().contiguous() for k, v in lm_head.state_dict().items()}
     (folder / CONFIG).write_text(dump_json(config), encoding="utf-8")
     save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
 
 
 def save_head(folder: Path, head: nn.Module) -> None:
     """Write the task head beside the encoder."""
-    save_file({k: v.detach().contiguous() for k, v in head.state_dict().items()}, folder / HEAD)
+    save_file({k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}, folder / HEAD)
 
 
 def load_head(folder: Path, head: nn.Module) -> None:

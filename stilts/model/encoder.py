@@ -82,17 +82,15 @@ class EncoderConfig:
 class Layout:
     """Where the tokens of flat sequences lie in the padded block that attention needs.
 
-    lengths: [B] tokens of each sequence. Attributes: `starts` [B] index of each first token, `positions` [N] index
-    inside the sequence, `index` [N] index inside the flattened B x T block (None when nothing is padded),
+    lengths: [B] tokens of each sequence, on the CPU; device: where the batch lies. Attributes: `starts` [B] index of
+    each first token, `positions` [N] index inside the sequence, `index` [N] index inside the flattened B x T block (None when nothing is padded),
     `mask` [B, 1, 1, T] bool, True at real tokens (None when nothing is padded).
     """
 
-    def __init__(self, lengths: Tensor):
-        self.lengths = lengths
-        self.batch, self.longest = len(lengths), int(lengths.max())
-        ends = lengths.cumsum(0)
-        self.starts = ends - lengths
-        self.total = int(ends[-1])
+    def __init__(self, lengths: Tensor, device: torch.device | str = "cpu"):
+        self.batch, self.longest, self.total = len(lengths), int(lengths.max()), int(lengths.sum())
+        self.lengths = lengths = lengths.to(device)
+        self.starts = lengths.cumsum(0) - lengths
         self.positions = torch.arange(self.total, device=lengths.device) - self.starts.repeat_interleave(lengths)
         self.index = self.mask = None
         if self.total != self.batch * self.longest:
@@ -209,6 +207,11 @@ class Encoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))})
         self.dropout = 0.0
         self.frozen = 0
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.embeddings.LayerNorm.weight.device
 
     @property
     def layers(self) -> nn.ModuleList:

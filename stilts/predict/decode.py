@@ -27,7 +27,8 @@ def decode_spans(items: Items, outputs: list[np.ndarray], nbest: int = NBEST) ->
 
     A span is {start_logit, end_logit, char_start, char_end}; char_start -1 is "no answer" (its scores are the
     smallest null score over the windows). A span must start where the window gives its first sub-word the most
-    context of all windows, and be at most MAX_ANSWER sub-words long: the rules of the SQuAD v1.1 script.
+    context of all windows, and be at most MAX_ANSWER sub-words long; the n best such starts and the n best ends of
+    a window are combined: the rules of the SQuAD script.
     """
     windows: dict[int, list[int]] = {}
     for i, example in enumerate(items.rows[:, 0]):
@@ -45,10 +46,10 @@ def _merge(items: Items, example: int, at: list[int], outputs: list[np.ndarray],
         scores = outputs[item]
         nothing = (float(scores[0, 0]), float(scores[0, 1]))
         null = nothing if null is None or sum(nothing) < sum(null) else null
-        first, last = (int(x) for x in bounds[k])
+        first = int(bounds[k, 0])
         start, end = scores[1:, 0], scores[1:, 1]
         free = _most_context(bounds, k)
-        starts = [s for s in np.argsort(-start, kind="stable")[: nbest * 2] if free[s]][:nbest]
+        starts = [s for s in np.argsort(-start, kind="stable") if free[s]][:nbest]
         ends = np.argsort(-end, kind="stable")[:nbest]
         for s in starts:
             for e in ends:
@@ -72,7 +73,7 @@ def _merge(items: Items, example: int, at: list[int], outputs: list[np.ndarray],
 
 
 def _most_context(bounds: np.ndarray, k: int) -> np.ndarray:
-    """Return for each sub-word of window k whether this window gives it the most context (SQuAD's rule), [window] bool."""
+    """Return for each sub-word of window k whether no other window gives it more context (SQuAD's rule), [window]."""
     first, last = bounds[k]
     position = np.arange(first, last)
     context = np.full((len(bounds), len(position)), -1.0)

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from stilts.errors import UserError
+from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
 from stilts.model.heads import pool
 from stilts.progress import Progress
@@ -32,7 +33,7 @@ def embed(
 
     spec: pooling ("mean" over all sub-words with <s> and </s>, or "first"), max_length.
     """
-    encoder.eval()
+    encoder.eval().to(best_device())
     room = min(spec["max_length"], encoder.config.max_length) - 2
     sequences = [np.concatenate(([split.cls], split.segment(int(r), segment)[:room], [split.sep])) for r in rows]
     lengths = np.asarray([len(s) for s in sequences], np.int64)
@@ -41,12 +42,12 @@ def embed(
     where = {layer: i for i, layer in enumerate(layers)}
     with Progress("embed", len(rows)) as progress:
         for chosen in token_budget_batches(lengths, budget):
-            layout = Layout(torch.from_numpy(lengths[chosen]))
-            ids = torch.from_numpy(np.concatenate([sequences[i] for i in chosen]).astype(np.int64))
+            layout = Layout(torch.from_numpy(lengths[chosen]), encoder.device)
+            ids = torch.from_numpy(np.concatenate([sequences[i] for i in chosen]).astype(np.int64)).to(encoder.device)
             states = encoder.embeddings(ids, layout, 0.0)
             for k in range(len(cut) + 1):
                 if k in where:
-                    out[where[k], chosen] = pool(states, layout, spec["pooling"]).float().numpy()
+                    out[where[k], chosen] = pool(states, layout, spec["pooling"]).float().cpu().numpy()
                 if k < len(cut):
                     states = cut[k](states, layout, 0.0)
             progress.update(len(chosen))

@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
 from stilts.progress import Progress
 from stilts.tokens.sequences import Items, token_budget_batches
@@ -19,16 +20,16 @@ def run_head(encoder: Encoder, head: nn.Module, items: Items, budget: int, what:
     answering: scores [sub-words, 2] of a window; both without the special tokens around the window, but question
     answering keeps the score of `<s>` (no answer) as row 0.
     """
-    encoder.eval()
-    head.eval()
+    encoder.eval().to(best_device())
+    head.eval().to(encoder.device)
     outputs: list[np.ndarray | None] = [None] * len(items)
     batches = token_budget_batches(items.lengths, budget, items.choices)
     with Progress(what, len(items)) as progress:
         for chosen in batches:
             batch = items.batch(chosen)
-            layout = Layout(torch.from_numpy(batch.lengths))
-            states = encoder(torch.from_numpy(batch.ids), layout)
-            scores = head(states, layout).float().numpy()
+            layout = Layout(torch.from_numpy(batch.lengths), encoder.device)
+            states = encoder(torch.from_numpy(batch.ids).to(encoder.device), layout)
+            scores = head(states, layout).float().cpu().numpy()
             if items.kind in ("pair_classification", "multiple_choice"):
                 parts = list(scores)
             else:

@@ -91,6 +91,12 @@ def publish(folder: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def _device() -> str:
+    """Return the name of the GPU in use, or "cpu"; asks torch only where it was imported anyway."""
+    torch = sys.modules.get("torch")
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "cpu"
+
+
 def environment() -> dict[str, Any]:
     """Return what ran this job: versions of the packages already imported, the machine, the attempt."""
     names = (
@@ -107,5 +113,6 @@ def environment() -> dict[str, Any]:
     versions = {n: metadata.version(n.replace("_", "-")) for n in names if n in sys.modules}
     return {
         "versions": {"python": platform.python_version(), **versions},
+        "device": _device(),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
     }

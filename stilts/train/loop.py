@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from stilts.errors import UserError
+from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
 from stilts.progress import Progress
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
@@ -49,7 +50,7 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
     loss (mean over the real targets of the step), learning-rate factor, gradient norm and dev scores. Raises UserError
     when the loss is not finite.
     """
-    modules = nn.ModuleList([encoder, *(p.head for p in parts)])
+    modules = nn.ModuleList([encoder, *(p.head for p in parts)]).to(best_device())
     optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
     encoder.dropout = settings["dropout"]
     tokens, best, best_step, kept, waited = 0, None, len(plan), None, 0
@@ -60,9 +61,10 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
             loss, seen = _backward(encoder, parts[t], chosen)
             norm = optimizer.step()
             tokens += seen
-            if not np.isfinite(loss):
+            if not np.isfinite([loss, norm]).all():
                 raise UserError(
-                    f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}. Lower learning_rate or max_grad_norm."
+                    f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}, its gradient norm {norm}. "
+                    "Lower learning_rate or max_grad_norm."
                 )
             record = {
                 "step": step,
@@ -106,9 +108,9 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, 
 
 def batch_loss(encoder: Encoder, head: nn.Module, batch: Batch) -> Tensor:
     """Return the loss of a batch, summed over its real targets."""
-    layout = Layout(torch.from_numpy(batch.lengths))
-    states = encoder(torch.from_numpy(batch.ids), layout)
-    targets = {k: torch.from_numpy(v) for k, v in batch.targets.items()}
+    layout = Layout(torch.from_numpy(batch.lengths), encoder.device)
+    states = encoder(torch.from_numpy(batch.ids).to(encoder.device), layout)
+    targets = {k: torch.from_numpy(v).to(encoder.device) for k, v in batch.targets.items()}
     return head.loss(states, layout, **targets)[0]
 
 

@@ -25,7 +25,7 @@ def cap_examples(count: int, cap: int, seed: int, purpose: str) -> np.ndarray:
 
 
 def epochs_of(count: int, size: int, steps: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Return `steps` batches of `size` items; each pass over the items is a new permutation, its last batch may be short."""
+    """Return `steps` batches of `size` items; each pass is a new permutation, its last batch may be short."""
     batches: list[np.ndarray] = []
     while len(batches) < steps:
         order = rng.permutation(count)

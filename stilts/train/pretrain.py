@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from stilts.errors import UserError
+from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, EncoderConfig, Layout, initialise
 from stilts.model.heads import MaskedLMHead
 from stilts.progress import Progress
@@ -68,7 +69,7 @@ class TextStream:
 def mask_tokens(
     ids: np.ndarray, special: list[int], vocabulary: int, mask: int, share: float, rng: np.random.Generator
 ) -> tuple:
-    """Return (input ids, targets): `share` of the ordinary tokens are predicted; 80 % masked, 10 % random, 10 % kept."""
+    """Return (input ids, targets): `share` of the ordinary tokens are targets; 80 % masked, 10 % random, 10 % kept."""
     candidates = np.flatnonzero(~np.isin(ids, special))
     chosen = candidates[rng.random(len(candidates)) < share]
     if not len(chosen) and len(candidates):
@@ -106,6 +107,9 @@ def pretrain(
     initialise(head, config.initializer_range)
     settings = spec["training"]
     encoder.dropout = settings["dropout"]
+    device = best_device()
+    encoder.to(device)
+    head.to(device)
     stream = TextStream(split, seed, spec["max_positions"], spec["language_alpha"])
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
@@ -117,14 +121,15 @@ def pretrain(
             sequences = stream.batch(spec["batch_tokens"])
             flat = np.concatenate(sequences)
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
-            layout = Layout(torch.tensor([len(s) for s in sequences]))
-            loss, count = head.loss(encoder(torch.from_numpy(ids), layout), layout, torch.from_numpy(targets))
+            layout = Layout(torch.tensor([len(s) for s in sequences]), device)
+            states = encoder(torch.from_numpy(ids).to(device), layout)
+            loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
             loss = loss / max(1, count)
             loss.backward()
             norm = optimizer.step()
             tokens += len(flat)
             losses.append(loss.item())
-            if not np.isfinite(losses[-1]):
+            if not np.isfinite([losses[-1], norm]).all():
                 raise UserError(f"pretraining diverged at step {step}: lower pretraining.training.learning_rate")
             progress.update(loss=losses[-1])
             if step % 25 == 0 or step == spec["steps"]:

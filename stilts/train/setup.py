@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from stilts.errors import UserError
 from stilts.model.encoder import Encoder, initialise
 from stilts.model.heads import build_head
 from stilts.predict.records import dev_score, predict, read_examples
@@ -47,11 +48,14 @@ def make_part(
 ) -> Part:
     """Return one task of a run, ready to train.
 
-    spec: seed, source_language, settings (a `Training` as a dict), blind. dev: where source-language validation examples lie
-    (of `dev_task`: a target such as XNLI is selected on its own dev set), None without selection.
+    spec: seed, source_language, settings (a `Training` as a dict), blind. dev: where source-language validation
+    examples lie (of `dev_task`: a target such as XNLI is selected on its own dev set), None without selection.
+    Raises UserError when there is nothing to train on.
     """
     settings, seed = spec["settings"], spec["seed"]
     split = TokenSplit(train.tokens, "train")
+    if len(split) == 0:
+        raise UserError(f"{train.tokens}: the training split is empty; check `splits` and `source_language`")
     length = min(settings["max_length"], encoder.config.max_length)
     chosen = cap_examples(len(split), settings["max_train_examples"], seed, task.task)
     items = Items(split, length, settings["doc_stride"], chosen, spec.get("blind", False))
