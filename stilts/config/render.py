@@ -124,7 +124,8 @@ Written by `make config` from `stilts/config/models.py` and `stilts/tasks/spec.p
 runs with `make reproduce EXPERIMENT=<name>`, or `snakemake --configfile experiments/<name>.yaml`. A section it does not
 name is the one of `config.yaml` (with real data: `tasks` is empty, `intermediate` and `target` are ordinary); in a
 section that it names, the other keys have the ordinary defaults of the tables below. A list, and a mapping of names
-(`recipes`, `backbones`), replaces the default one. Several files after `--configfile` are laid over each other, the last one wins.
+(`recipes`, `backbones`), replaces the default one.
+Several files after `--configfile` are laid over each other, the last one wins.
 
 Nothing is guessed: an unknown key, a value of the wrong type and a name that nothing defines are errors, told together
 before anything runs.
