@@ -83,7 +83,8 @@ class Layout:
     """Where the tokens of flat sequences lie in the padded block that attention needs.
 
     lengths: [B] tokens of each sequence, on the CPU; device: where the batch lies. Attributes: `starts` [B] index of
-    each first token, `positions` [N] index inside the sequence, `index` [N] index inside the flattened B x T block (None when nothing is padded),
+    each first token, `positions` [N] index inside the sequence, `index` [N] index inside the flattened B x T block
+    (None when nothing is padded),
     `mask` [B, 1, 1, T] bool, True at real tokens (None when nothing is padded).
     """
 

@@ -63,8 +63,8 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
             tokens += seen
             if not np.isfinite([loss, norm]).all():
                 raise UserError(
-                    f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}, its gradient norm {norm}. "
-                    "Lower learning_rate or max_grad_norm."
+                    f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}, the norm of its "
+                    f"gradient {norm}. Lower learning_rate or max_grad_norm."
                 )
             record = {
                 "step": step,
