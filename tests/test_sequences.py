@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -172,6 +174,12 @@ def test_every_word_of_a_long_sentence_is_in_exactly_one_window(tmp_path_factory
         assert ids.tolist() == [0, *range(begin + first, begin + last), 2]
         assert gold[0] == gold[-1] == IGNORE
         assert first == last or gold[1] != IGNORE, "a window starts inside a word"
+    for (e1, first, last), (e2, begin, end) in itertools.pairwise(items.rows.tolist()):
+        if e1 == e2:  # the next word would not have fitted
+            sizes = np.diff(
+                np.flatnonzero(np.r_[split.targets[slice(*split.bounds(e1, 0))][begin:end] != IGNORE, True])
+            )
+            assert (last - first) + sizes[0] > length - 2
     # Only the tail of a word longer than a whole window is left out.
     left_out = sum(sum(w) for w in sentences) - int((items.rows[:, 2] - items.rows[:, 1]).sum())
     assert left_out == sum(max(0, n - (length - 2)) for w in sentences if sum(w) > length - 2 for n in w)
