@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stilts.errors import UserError
 from stilts.model.heads import build_head
-from stilts.predict.decode import MAX_ANSWER, NBEST, decode_spans, decode_tags
+from stilts.predict.decode import MAX_ANSWER, NBEST, _most_context, decode_spans, decode_tags
 from stilts.predict.embed import embed, resolve_layers
 from stilts.predict.infer import run_head
 from stilts.predict.records import dev_score, predict, read_examples, write_predictions
@@ -98,6 +98,13 @@ def test_spans_are_those_of_brute_force(tmp_path_factory, contexts, length, stri
         assert null["start_logit"] + null["end_logit"] == min(
             float(outputs[i][0, 0]) + float(outputs[i][0, 1]) for i in at
         )
+
+
+@pytest.mark.parametrize("windows", [[(0, 384), (378, 390)], [(0, 100), (50, 150), (100, 170)], [(0, 9)]], ids=str)
+def test_the_window_with_most_context_is_squads(windows):
+    for k, (first, last) in enumerate(windows):
+        wanted = [most_context(windows, k, p) for p in range(first, last)]
+        assert _most_context(np.asarray(windows), k).tolist() == wanted
 
 
 @pytest.mark.parametrize(("unanswerable", "null", "answer"), [(False, 99, "ce"), (True, 99, ""), (True, -99, "ce")])
