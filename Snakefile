@@ -55,8 +55,8 @@ onstart:
 
 
 onsuccess:
-    finish(log, True)
+    finish(True)
 
 
 onerror:
-    finish(log, False)
+    finish(False)

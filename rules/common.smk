@@ -248,7 +248,7 @@ def fetched(wildcards=None):
     return [f"{ROOT}/raw/{t}/manifest.json" for t in sorted(tasks)]
 
 
-def finish(log, done):
+def finish(done):
     """Print where the report lies and what this invocation cost, or how to go on after a failure."""
     for worker in WORKER:
         worker.terminate()
@@ -256,6 +256,6 @@ def finish(log, done):
         shutil.rmtree(Path(worker.args[-1]).parent, ignore_errors=True)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     figures = {"started": STARTED, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}
-    command = [sys.executable, "-m", "scripts.finish", "--root", ROOT, "--log", str(log)]
+    command = [sys.executable, "-m", "scripts.finish", "--root", ROOT]
     command += [f"--{k}={v:.3f}" for k, v in figures.items()] + ([] if done else ["--failed"])
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, check=False)

@@ -1,6 +1,6 @@
 """Say at the end of an invocation where the report lies and what it cost.
 
-Usage: python -m scripts.finish --root results/mini --log FILE --started EPOCH --cpu SECONDS [--failed]
+Usage: python -m scripts.finish --root results/mini --started EPOCH --cpu SECONDS [--failed]
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ def main(argv: list[str] | None = None) -> int:
     """Print the summary."""
     parser = argparse.ArgumentParser(prog="python -m scripts.finish")
     parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--log", required=True)
     parser.add_argument("--started", type=float, required=True, help="when the invocation began, seconds since 1970")
     parser.add_argument("--cpu", type=float, required=True, help="CPU seconds of the controller and its jobs")
     parser.add_argument("--failed", action="store_true")
@@ -31,14 +30,27 @@ def main(argv: list[str] | None = None) -> int:
     print(f"{share}.", file=sys.stderr)
     if args.failed:
         print(
-            "Some jobs failed; what is done is kept. Mend the cause (ends of logs above), then run the same",
+            "Some jobs failed; what is done is kept:",
+            *_failures(args.root / "logs", args.started),
+            sep="\n",
             file=sys.stderr,
         )
-        print(f"command again. Logs: {args.root / 'logs'}; Snakemake's own: {args.log}", file=sys.stderr)
+        print(f"Mend the cause, then run the same command again. Logs: {args.root / 'logs'}", file=sys.stderr)
     elif (args.root / "report" / "index.html").is_file():
         print(f"Scores: {args.root / 'scores.csv'}   Tables: {args.root / 'tables'}", file=sys.stderr)
         print(f"Report: {args.root / 'report' / 'index.html'}", file=sys.stderr)
     return 0
+
+
+def _failures(logs: Path, started: float) -> list[str]:
+    """Return one line for each log of this invocation that ends in an error: the log and its last line."""
+    lines = []
+    for path in sorted(p for p in logs.rglob("*.log") if p.stat().st_mtime >= started):
+        written = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        told = [line for line in written if line.startswith("error: ")]
+        if told or any(line.startswith("Traceback ") for line in written):
+            lines.append(f"  {path.relative_to(logs)}: {told[-1] if told else written[-1]}")
+    return lines
 
 
 def _computes(run: Path, root: Path) -> bool:

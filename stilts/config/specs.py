@@ -13,21 +13,29 @@ from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
 READ_BY_PEOPLE = {"description": "", "licence": "", "citation": "", "url": "", "notes": ""}
+# What only the stages up to `prepare` read.
+OF_THE_DATA = {
+    "source": {},
+    "columns": {},
+    "choices": [],
+    "label_values": {},
+    "quirks": [],
+    "languages": [],
+    "train_task": None,
+}
 
 
-def slim(task: TaskSpec, keep: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Return a task without what only people read, and without its source and languages unless kept."""
-    raw = task.model_dump() | READ_BY_PEOPLE
-    blank = {
-        "source": {},
-        "columns": {},
-        "choices": [],
-        "label_values": {},
-        "quirks": [],
-        "languages": [],
-        "train_task": None,
+def slim(task: TaskSpec, *keep: str) -> dict[str, Any]:
+    """Return a task without what only people read and without the keys of its data that are not kept.
+
+    Keys at their default are left out: `TaskSpec.model_validate` fills them in again.
+    """
+    dropped = {k: v for k, v in (READ_BY_PEOPLE | OF_THE_DATA).items() if k not in keep}
+    raw = task.model_dump(exclude_defaults=True)
+    return {k: v for k, v in raw.items() if k not in dropped} | {
+        "description": "",
+        "source": raw["source"] if "source" in keep else {},
     }
-    return {k: blank[k] if k in blank and k not in keep else v for k, v in raw.items()}
 
 
 class Specs:
@@ -44,7 +52,7 @@ class Specs:
         """Where a task's raw files come from."""
         spec = self.study.task(task)
         return {
-            "task": slim(spec, ("source",)),
+            "task": slim(spec, "source"),
             "provider": self.config.provider,
             "languages": self.study.languages(task),
             "source_language": self.config.source_language,
@@ -57,7 +65,7 @@ class Specs:
     def prepare(self, task: str) -> dict:
         """How a task's examples are read from its raw files."""
         return self.fetch(task) | {
-            "task": slim(self.study.task(task), ("source", "columns", "choices", "label_values", "quirks"))
+            "task": slim(self.study.task(task), "source", "columns", "choices", "label_values", "quirks")
         }
 
     def train_tokenizer(self, backbone: str) -> dict:
