@@ -35,9 +35,9 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
         where = Sources(tokens.parent, data.parent)
         parts.append(make_part(encoder, task, where, where, task, {**spec, "settings": own}))
     plan = make_plan([len(p.items) for p in parts], [p.name for p in parts], settings, spec["seed"], spec["mixing"])
-    encoder.freeze(settings[0]["frozen_layers"])
+    encoder.freeze(spec["settings"]["frozen_layers"])
     torch.manual_seed(int(generator(spec["seed"], "dropout").integers(2**31)))
-    outcome = train(encoder, parts, plan, settings[0], folder / "history.jsonl")
+    outcome = train(encoder, parts, plan, spec["settings"], folder / "history.jsonl")
     save_encoder(folder, encoder)
     copy_tokenizer(args.encoder.parent, folder)
     return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}}

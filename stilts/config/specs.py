@@ -90,13 +90,13 @@ class Specs:
 
     def train_intermediate(self, backbone: str, recipe: str, seed: int) -> dict:
         """How a recipe is trained."""
-        made = self.study.recipe(recipe)
+        made, phase = self.study.recipe(recipe), self.config.intermediate
+        alone = len(made.tasks) == 1
         return {
-            "tasks": [
-                {"task": slim(self.study.task(t)), "settings": self.config.intermediate.of(t).model_dump()}
-                for t in made.tasks
-            ],
-            "mixing": made.model_dump(exclude={"tasks"}) if len(made.tasks) > 1 else {"examples_cap": 1},
+            "tasks": [{"task": slim(self.study.task(t)), "settings": phase.of(t).model_dump()} for t in made.tasks],
+            # One optimizer and one selection for all tasks: several tasks share the phase's, not the first task's.
+            "settings": (phase.of(made.tasks[0]) if alone else phase.defaults).model_dump(),
+            "mixing": {"examples_cap": 1} if alone else made.model_dump(exclude={"tasks"}),
             "seed": seed,
             "source_language": self.config.source_language,
         }
