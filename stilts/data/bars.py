@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import time
 
 EVERY = 5.0  # seconds between lines in a log
+CURSOR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\r\n]")  # how bars move about on a terminal
 
 
 class Lines:
@@ -16,7 +18,7 @@ class Lines:
 
     def write(self, text: str) -> int:
         """Print what a bar shows now, unless something was printed a moment ago."""
-        shown = text.replace("\r", "").replace("\n", "").strip()
+        shown = CURSOR.sub("", text).strip()
         if shown and time.monotonic() - self.last >= EVERY:
             self.last = time.monotonic()
             print(shown, file=sys.stderr, flush=True)
