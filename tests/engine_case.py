@@ -60,7 +60,9 @@ TRAINED = ("pair_classification", "multiple_choice", "token_tagging", "span_extr
 
 def settings(**changes: Any) -> dict[str, Any]:
     """Return training settings as a spec holds them."""
-    return Training(**{"learning_rate": 3e-3, "batch_size": 8, "max_length": 48, **changes}).model_dump()
+    base = {"learning_rate": 3e-3, "epochs": 1, "batch_size": 8, "max_length": 48, "doc_stride": 24, "dropout": 0.0}
+    base |= {"warmup_ratio": 0.1, "weight_decay": 0.0, "pooling": "first", "frozen_layers": 0, "eval_every": 0}
+    return Training(**{**base, "patience": 30, **changes}).model_dump()
 
 
 def task_of(kind: str, name: str = "toy", **changes: Any) -> TaskSpec:
@@ -181,12 +183,12 @@ def toy(kind: str, count: int, seed: int = 0, languages: tuple[str, ...] = ("en"
             put(tokens=text, tags=[len(WORDS[0]) and ord(w[0]) % 3 for w in text])
         elif kind == "span_extraction":
             at = int(make.integers(len(text)))
-            context = [*text[:at], "zazaza", *text[at:]]
+            context = [*text[:at], "gligli", *text[at:]]
             start = len(" ".join(context[:at])) + (at > 0)
             put(
                 question=" ".join(words(make, 2, 5)),
                 context=" ".join(context),
-                answers=["zazaza"],
+                answers=["gligli"],
                 answer_starts=[start],
             )
         elif kind == "masked_lm":
