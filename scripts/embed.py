@@ -16,14 +16,13 @@ from stilts.model.checkpoint import load_encoder
 from stilts.model.device import prepare_torch
 from stilts.predict.embed import embed, resolve_layers
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import dump_json, read_manifest
+from stilts.provenance.manifest import dump_json
 from stilts.tokens.store import TokenSplit
 
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Write <language>.source.npy and <language>.target.npy, each [layers, sentences, hidden]."""
     prepare_torch(args.threads)
-    read_manifest(args.model)
     encoder, _ = load_encoder(args.model.parent)
     split = TokenSplit(args.tokens.parent, "test")
     layers = resolve_layers(spec["layers"], encoder)

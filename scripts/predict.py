@@ -18,7 +18,7 @@ from stilts.model.device import prepare_torch
 from stilts.model.heads import build_head
 from stilts.predict.records import dev_score, predict, read_examples, write_predictions
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import dump_json, read_manifest
+from stilts.provenance.manifest import dump_json
 from stilts.tasks.spec import TaskSpec
 from stilts.tokens.sequences import Items
 from stilts.tokens.store import TokenSplit
@@ -27,8 +27,6 @@ from stilts.tokens.store import TokenSplit
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Write predictions.parquet (test, all languages), dev.parquet and dev.json (source language)."""
     prepare_torch(args.threads)
-    for manifest in (args.model, args.tokens, args.data):
-        read_manifest(manifest)
     encoder, _ = load_encoder(args.model.parent)
     settings = spec["settings"]
     length = min(spec["max_length"], encoder.config.max_length)

@@ -13,7 +13,6 @@ from pathlib import Path
 from stilts.model.checkpoint import copy_tokenizer, save_encoder
 from stilts.model.device import prepare_torch
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest
 from stilts.tokens.store import TokenSplit
 from stilts.train.pretrain import pretrain
 
@@ -21,7 +20,6 @@ from stilts.train.pretrain import pretrain
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Train and save an XLMRobertaForMaskedLM checkpoint."""
     prepare_torch(args.threads)
-    read_manifest(args.tokens)
     split = TokenSplit(args.tokens.parent, "train")
     encoder, head, facts = pretrain(split, spec["pretraining"], spec["seed"], folder / "history.jsonl")
     save_encoder(folder, encoder, head)

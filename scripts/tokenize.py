@@ -11,14 +11,12 @@ import sys
 from pathlib import Path
 
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest
 from stilts.tokens.build import build_tokens
 from stilts.tokens.tokenizer import Tokenizer
 
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Tokenise every split of the task."""
-    read_manifest(args.data)
     return build_tokens(spec["kind"], args.data.parent, Tokenizer(args.tokenizer.parent), folder)
 
 

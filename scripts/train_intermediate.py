@@ -16,7 +16,6 @@ import torch
 from stilts.model.checkpoint import copy_tokenizer, load_encoder, save_encoder
 from stilts.model.device import prepare_torch
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest
 from stilts.tasks.spec import TaskSpec
 from stilts.train.loop import train
 from stilts.train.plan import generator, make_plan
@@ -31,7 +30,6 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     settings = [t["settings"] for t in spec["tasks"]]
     parts = []
     for task, own, tokens, data in zip(tasks, settings, args.tokens, args.data, strict=True):
-        read_manifest(tokens)
         where = Sources(tokens.parent, data.parent)
         parts.append(make_part(encoder, task, where, where, task, {**spec, "settings": own}))
     plan = make_plan([len(p.items) for p in parts], [p.name for p in parts], settings, spec["seed"], spec["mixing"])

@@ -16,7 +16,6 @@ import torch
 from stilts.model.checkpoint import copy_tokenizer, load_encoder, save_encoder, save_head
 from stilts.model.device import prepare_torch
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest
 from stilts.tasks.spec import TaskSpec
 from stilts.train.loop import train
 from stilts.train.plan import generator, make_plan
@@ -28,7 +27,6 @@ ONE_TASK = {"sampling": "proportional", "temperature": 1.0, "examples_cap": 1}
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Train, keep the best model on source-language dev data, save encoder and head."""
     prepare_torch(args.threads)
-    read_manifest(args.tokens)
     encoder, _ = load_encoder(args.encoder.parent, spec["depth"])
     task, dev_task = TaskSpec.model_validate(spec["task"]), TaskSpec.model_validate(spec["dev_task"])
     dev = Sources(args.dev_tokens.parent, args.dev_data.parent)

@@ -13,14 +13,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest
 from stilts.tokens.tokenizer import Tokenizer, precompiled_charsmap, train_sentencepiece, write_tokenizer
 from stilts.train.plan import cap_examples
 
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Learn from a seeded sample of the text; report the sizes."""
-    read_manifest(args.text)
     texts = pq.read_table(args.text.parent / "train.parquet", columns=["text"])["text"].to_pylist()
     chosen = cap_examples(len(texts), spec["tokenizer_lines"], 0, "tokenizer")
     lines = [part for i in chosen for part in texts[i].split("\t")]

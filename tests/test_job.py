@@ -257,7 +257,7 @@ def test_a_real_script_says_its_name_and_what_is_missing(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "python -m scripts.tokenize: error: the following arguments are required: --data, --tokenizer" in done.stderr
-    more = ["--data", str(tmp_path / "none.json"), "--tokenizer", str(tmp_path / "none.json")]
+    more = ["--data", str(tmp_path / "none" / "manifest.json"), "--tokenizer", str(tmp_path / "none" / "manifest.json")]
     done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == f"error: {tmp_path / 'none.json'} is missing: run the workflow again, it will be rebuilt\n"

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from stilts.errors import UserError
-from stilts.provenance.manifest import RUN, SPEC, dump_json, write_atomic, write_manifest
+from stilts.provenance.manifest import MANIFEST, RUN, SPEC, dump_json, read_manifest, write_atomic, write_manifest
 
 Work = Callable[[dict[str, Any], argparse.Namespace, Path], dict[str, Any] | None]
 
@@ -32,7 +32,8 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
 
     work(spec, args, folder) writes its files below `folder` and returns the facts of the manifest; the key
     "run" of what it returns goes to run.json instead. inputs: option name -> argparse nargs ("" for one value,
-    "+" or "*" for many, "?" for an optional one). A UserError becomes one message and status 2.
+    "+" or "*" for many, "?" for an optional one); those that are manifests are checked against their folders before
+    any work. A UserError becomes one message and status 2.
     """
     parser = argparse.ArgumentParser(prog=f"python -m {sys.modules[work.__module__].__spec__.name}")
     parser.add_argument("--spec", required=True, type=json.loads, help="canonical JSON: all that can change the result")
@@ -49,6 +50,8 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
+        for manifest in _manifests(args, inputs):
+            read_manifest(manifest)
         facts = work(args.spec, args, folder) or {}
         volatile = facts.pop("run", {})
         write_atomic(folder / SPEC, dump_json(args.spec))
@@ -72,6 +75,12 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return 0
+
+
+def _manifests(args: argparse.Namespace, inputs: dict[str, str]) -> list[Path]:
+    values = [getattr(args, name.replace("-", "_")) for name in inputs]
+    paths = [path for value in values for path in (value if isinstance(value, list) else [value])]
+    return [path for path in paths if path is not None and path.name == MANIFEST]
 
 
 def _is_full(error: Exception) -> bool:

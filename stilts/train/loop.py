@@ -53,6 +53,7 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
     modules = nn.ModuleList([encoder, *(p.head for p in parts)]).to(best_device())
     optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
     encoder.dropout = settings["dropout"]
+    judged = settings["eval_every"] and any(p.evaluate for p in parts)
     tokens, best, best_step, kept, waited = 0, None, len(plan), None, 0
     with history.open("w", encoding="utf-8") as log, Progress("train", len(plan)) as progress:
         for step, (t, chosen) in enumerate(plan, start=1):
@@ -74,7 +75,7 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
                 "norm": round(norm, 6),
             }
             progress.update(loss=loss)
-            if settings["eval_every"] and (step % settings["eval_every"] == 0 or step == len(plan)):
+            if judged and (step % settings["eval_every"] == 0 or step == len(plan)):
                 record["dev"] = score = _dev_score(encoder, parts)
                 if best is None or score > best:
                     best, best_step, kept, waited = score, step, _snapshot(modules), 0
