@@ -260,5 +260,8 @@ def test_a_real_script_says_its_name_and_what_is_missing(tmp_path):
     more = ["--data", str(tmp_path / "none" / "manifest.json"), "--tokenizer", str(tmp_path / "none" / "manifest.json")]
     done = subprocess.run([*command, *more], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == f"error: {tmp_path / 'none.json'} is missing: run the workflow again, it will be rebuilt\n"
+    assert (
+        done.stderr
+        == f"error: {tmp_path / 'none' / 'manifest.json'} is missing: run the workflow again, it will be rebuilt\n"
+    )
     assert list(tmp_path.iterdir()) == []
