@@ -53,19 +53,24 @@ def load_encoder(folder: Path, depth: int | str = "full") -> tuple[Encoder, dict
 def save_encoder(folder: Path, encoder: Encoder, lm_head: nn.Module | None = None) -> None:
     """Write config and weights; with a masked-LM head the folder is an XLMRobertaForMaskedLM checkpoint."""
     folder.mkdir(parents=True, exist_ok=True)
-    config = encoder.config.to_json()
-    tensors = {k: v.detach().cpu().contiguous() for k, v in encoder.state_dict().items()}
+    config, tensors = encoder.config.to_json(), encoder.state_dict()
     if lm_head is not None:
         config["architectures"] = ["XLMRobertaForMaskedLM"]
         tensors = {f"roberta.{k}": v for k, v in tensors.items()}
-        tensors |= {f"lm_head.{k}": v.detach().cpu().contiguous() for k, v in lm_head.state_dict().items()}
+        tensors |= {f"lm_head.{k}": v for k, v in lm_head.state_dict().items()}
     (folder / CONFIG).write_text(dump_json(config), encoding="utf-8")
-    save_file(tensors, folder / WEIGHTS, metadata={"format": "pt"})
+    _write(folder / WEIGHTS, tensors)
 
 
 def save_head(folder: Path, head: nn.Module) -> None:
     """Write the task head beside the encoder."""
-    save_file({k: v.detach().cpu().contiguous() for k, v in head.state_dict().items()}, folder / HEAD)
+    _write(folder / HEAD, head.state_dict())
+
+
+def _write(path: Path, tensors: dict[str, Tensor]) -> None:
+    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
+    # safetensors makes files that only their owner may read; results are shared like any other file.
+    path.chmod(path.with_name(CONFIG).stat().st_mode & 0o777)
 
 
 def load_head(folder: Path, head: nn.Module) -> None:
