@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -70,7 +71,9 @@ def save_head(folder: Path, head: nn.Module) -> None:
 def _write(path: Path, tensors: dict[str, Tensor]) -> None:
     save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, path, metadata={"format": "pt"})
     # safetensors makes files that only their owner may read; results are shared like any other file.
-    path.chmod(path.with_name(CONFIG).stat().st_mode & 0o777)
+    umask = os.umask(0)
+    os.umask(umask)
+    path.chmod(0o666 & ~umask)
 
 
 def load_head(folder: Path, head: nn.Module) -> None:
