@@ -134,8 +134,17 @@ def test_pairs(tokenizer, tmp_path):
         assert split.segment(i, 0).tolist() == tokenizer.encode([rows["text_a"][i]])[0]
         assert split.segment(i, 1).tolist() == tokenizer.encode([rows["text_b"][i]])[0]
     assert split.segment(3, 0).size == split.segment(5, 1).size == 0
-    with pytest.raises(UserError, match='no example in "fr"; there are de, en'):
+    with pytest.raises(UserError, match='train holds no example in "fr"; there are de, en'):
         split.where("fr")
+
+
+def test_a_language_of_another_split_is_not_one_of_this_split(tokenizer, tmp_path):
+    rows = toy("pair_classification", 4)
+    other = rows | {"language": ["de", "fr", "de", "fr"]}
+    folder = tokenised("pair_classification", tokenizer, tmp_path / "t", test=rows, validation=other)
+    assert TokenSplit(folder / "tokens", "test").where("en").tolist() == [0, 1, 2, 3]
+    with pytest.raises(UserError, match='validation holds no example in "en"; there are de, fr'):
+        TokenSplit(folder / "tokens", "validation").where("en")
 
 
 def test_choices(tokenizer, tmp_path):

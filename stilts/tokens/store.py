@@ -98,10 +98,13 @@ class TokenSplit:
         return int(self.examples[example + 1] - self.examples[example])
 
     def where(self, language: str) -> np.ndarray:
-        """Return the examples of one language, in order."""
-        if language not in self.languages:
-            raise UserError(f'{self.folder}: no example in "{language}"; there are {", ".join(self.languages)}')
-        return np.flatnonzero(self.language == self.languages.index(language))
+        """Return the examples of one language, in order. Raises UserError when this split has none."""
+        code = self.languages.index(language) if language in self.languages else -1
+        rows = np.flatnonzero(self.language == code)
+        if not len(rows):
+            here = ", ".join(self.languages[k] for k in np.unique(self.language)) or "no examples at all"
+            raise UserError(f'{self.folder}: {self.split} holds no example in "{language}"; there are {here}')
+        return rows
 
 
 def write_split(folder: Path, split: str, arrays: dict[str, np.ndarray]) -> None:
