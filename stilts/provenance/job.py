@@ -38,8 +38,13 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     parser = argparse.ArgumentParser(prog=f"python -m {sys.modules[work.__module__].__spec__.name}")
     parser.add_argument("--spec", required=True, type=json.loads, help="canonical JSON: all that can change the result")
     parser.add_argument("--output", required=True, type=Path, help="manifest to write; its folder receives the files")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads; cannot change a result")
-    parser.add_argument("--tokens-per-batch", type=int, default=8192, help="evaluation batch; cannot change a result")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; results differ by rounding at most")
+    parser.add_argument(
+        "--tokens-per-batch",
+        type=int,
+        default=8192,
+        help="size of an evaluation batch; results differ by rounding at most",
+    )
     for name, nargs in inputs.items():
         many = {"nargs": nargs} if nargs else {"required": True}
         parser.add_argument(f"--{name}", type=Path, **many)
