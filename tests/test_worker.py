@@ -228,6 +228,38 @@ def test_edits_of_the_project_are_seen_by_the_next_job(worker, tmp_path):
     assert colours == ["red", "green as grass", "set by the package"]
 
 
+def test_a_real_job_gives_the_same_bytes_in_the_worker(worker, tmp_path):
+    from stilts.model.checkpoint import save_encoder
+    from stilts.provenance.manifest import write_manifest
+    from tests.engine_case import random_encoder, tiny_config
+
+    save_encoder(tmp_path / "e", random_encoder(tiny_config()))
+    manifest = write_manifest(tmp_path / "e")
+    outputs = []
+    for name, path in (("in", str(worker[1])), ("out", "")):
+        options = [
+            "--spec",
+            '{"seed":3}',
+            "--encoder",
+            str(manifest),
+            "--output",
+            str(tmp_path / name / "manifest.json"),
+        ]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), "STILTS_WORKER": path}
+        command = [sys.executable, "-S", "-E", str(CLIENT), "-m", "scripts.randomise", *options]
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        outputs.append((tmp_path / name / "manifest.json").read_bytes())
+    assert outputs[0] == outputs[1]
+    (tmp_path / "e" / "config.json").unlink()
+    command[-1] = str(tmp_path / "no" / "manifest.json")
+    environment["STILTS_WORKER"] = str(worker[1])
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+
+
 @pytest.mark.parametrize("path", ["", "/nowhere/worker"])
 def test_without_a_worker_the_job_is_an_ordinary_process(project, path):
     assert finish(client(path, project, "exit", "7"))[0] == 7
