@@ -15,8 +15,9 @@ from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaForMa
 
 from stilts.model.checkpoint import load_encoder, save_encoder
 from stilts.model.encoder import Encoder, EncoderConfig
-from stilts.model.heads import IGNORE, MaskedLMHead
+from stilts.model.heads import IGNORE, MaskedLMHead, build_head
 from stilts.predict.embed import embed
+from stilts.train.optimizer import AdamW
 from tests.engine_case import (
     corpus,
     make_tokenizer,
@@ -92,6 +93,47 @@ def test_stock_packing_by_position_ids_leaks_and_ours_does_not(attention):
     packed = model(ids[None], position_ids=layout.positions[None] + 2).last_hidden_state[0]
     assert (packed - alone).abs().max() > 1e-2, "transformers mended its packing: say so in the docs"
     torch.testing.assert_close(encoder(ids, layout), alone, atol=5e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "prefix"),
+    [
+        ("pair_classification", "SequenceClassification", "classifier."),
+        ("token_tagging", "TokenClassification", ""),
+        ("span_extraction", "QuestionAnswering", ""),
+    ],
+)
+def test_heads_are_transformers_heads(kind, name, prefix):
+    encoder = random_encoder(tiny_config()).eval()
+    torch.manual_seed(2)
+    head = build_head(kind, encoder.config, 3, "first", 0.0).eval()
+    labels = {} if kind == "span_extraction" else {"num_labels": 3}
+    config = XLMRobertaConfig(**encoder.config.to_json(), attn_implementation="eager", **labels)
+    model = getattr(transformers, f"XLMRobertaFor{name}")(config).eval()
+    ours = {f"roberta.{k}": v for k, v in encoder.state_dict().items()}
+    ours |= {f"{prefix}{k}": v for k, v in head.state_dict().items()}
+    missing, unexpected = model.load_state_dict(ours, strict=False)
+    assert not unexpected
+    assert not [k for k in missing if not k.endswith(("position_ids", "token_type_ids"))]
+    ids, layout = random_flat(encoder.config, [4, 9, 2])
+    block, mask = padded(ids, layout)
+    out = model(block, attention_mask=mask)
+    if kind == "span_extraction":
+        wanted = real(torch.stack([out.start_logits, out.end_logits], -1), mask)
+    else:
+        wanted = out.logits if kind == "pair_classification" else real(out.logits, mask)
+    torch.testing.assert_close(head(encoder(ids, layout), layout), wanted, atol=5e-6, rtol=1e-5)
+
+
+def test_the_schedule_is_transformers_but_for_its_first_step_at_zero():
+    """Ours rises to 1/warm-up in the first step, where transformers' stands at 0 and wastes a batch."""
+    net = torch.nn.Linear(1, 1)
+    settings = {"warmup_ratio": 0.2, "learning_rate": 1.0, "weight_decay": 0.0}
+    ours = AdamW(list(net.parameters()), 20, settings)
+    schedule = transformers.get_linear_schedule_with_warmup(torch.optim.SGD(net.parameters(), 1.0), 4, 20)
+    theirs = schedule.lr_lambdas[0]
+    assert [ours.factor(k) for k in range(4)] == [theirs(k + 1) for k in range(4)]
+    assert [ours.factor(k) for k in range(4, 20)] == pytest.approx([theirs(k) for k in range(4, 20)])
 
 
 # --- folders
