@@ -15,6 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIENT = ROOT / "stilts" / "worker" / "client.py"
+PLAIN = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}  # as on a user's machine
 
 JOB = """
 import json, os, sys, time
@@ -71,7 +72,7 @@ def alive(pid: int) -> bool:
 def start_server(folder: Path) -> tuple[subprocess.Popen, Path]:
     """Start a worker and wait until it listens."""
     path = folder / "worker socket"
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    environment = {**PLAIN, "PYTHONPATH": str(ROOT)}
     server = subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=ROOT)
     wait_for(lambda: path.exists() or server.poll() is not None, "the worker", 60)
     assert server.poll() is None
@@ -95,7 +96,7 @@ def project(tmp_path_factory) -> Path:
 
 def client(socket_path: Path | str, project: Path, *arguments: str, **options) -> subprocess.Popen:
     """Start a job as the workflow does."""
-    environment = {**os.environ, "PYTHONPATH": str(project), "STILTS_WORKER": str(socket_path), "BLUE": "a b\n\udcff"}
+    environment = {**PLAIN, "PYTHONPATH": str(project), "STILTS_WORKER": str(socket_path), "BLUE": "a b\n\udcff"}
     command = [sys.executable, "-S", "-E", str(CLIENT), "-m", "scripts.job", *arguments]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, **{"cwd": project, "env": environment, **pipes, **options})
@@ -153,7 +154,7 @@ def test_a_killed_job_fails(worker, project, number):
 
 def test_a_module_that_does_not_exist(worker, project):
     command = [sys.executable, "-S", "-E", str(CLIENT), "-m", "scripts.nothing"]
-    environment = {**os.environ, "STILTS_WORKER": str(worker[1]), "PYTHONPATH": str(project)}
+    environment = {**PLAIN, "STILTS_WORKER": str(worker[1]), "PYTHONPATH": str(project)}
     done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "scripts.nothing" in done.stderr
@@ -189,6 +190,20 @@ def test_job_and_client_killed_together_do_not_end_the_worker(worker, project, t
             os.kill(worker[0].pid, signal.SIGCONT)
     assert finish(client(worker[1], project, "exit", "0"))[0] == 0
     assert worker[0].poll() is None
+
+
+def test_output_that_cannot_be_written_fails_one_job_and_no_other(worker, project, tmp_path):
+    mark = tmp_path / "pid"
+    bystander = client(worker[1], project, "linger", str(mark))
+    wait_for(lambda: mark.exists() and mark.read_text(), "the job")
+    with open("/dev/full", "w") as full:
+        jobs = [client(path, project, "show", stdout=full) for path in (worker[1], "")]
+        assert [finish(job)[0] for job in jobs] == [120, 120]
+    assert bystander.poll() is None
+    assert alive(int(mark.read_text()))
+    bystander.kill()
+    bystander.communicate()
+    assert finish(client(worker[1], project, "exit", "0"))[0] == 0
 
 
 def test_nonsense_and_half_requests_do_not_end_the_worker(worker, project):
@@ -245,7 +260,7 @@ def test_a_real_job_gives_the_same_bytes_in_the_worker(worker, tmp_path):
             "--output",
             str(tmp_path / name / "manifest.json"),
         ]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT), "STILTS_WORKER": path}
+        environment = {**PLAIN, "PYTHONPATH": str(ROOT), "STILTS_WORKER": path}
         command = [sys.executable, "-S", "-E", str(CLIENT), "-m", "scripts.randomise", *options]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
         assert (done.returncode, done.stderr) == (0, "")
@@ -274,7 +289,7 @@ def test_a_socket_that_nobody_serves_is_no_obstacle(project, tmp_path):
 
 def test_other_python_commands_pass_through(worker):
     command = [sys.executable, "-S", "-E", str(CLIENT), "-c", "import sys; sys.exit(5)"]
-    environment = {**os.environ, "STILTS_WORKER": str(worker[1])}
+    environment = {**PLAIN, "STILTS_WORKER": str(worker[1])}
     assert subprocess.run(command, env=environment, check=False).returncode == 5
 
 

@@ -158,9 +158,12 @@ def _run(request: dict, files: array.array) -> None:
         traceback.print_exc()
         status = 1
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(status)
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # a full disk under the log; Python's own status for it
+                status = status or 120
+        os._exit(status)  # whatever happened, this process must not go on as a second worker
 
 
 def _look_like_new(request: dict) -> None:
