@@ -106,9 +106,9 @@ def publish(folder: Path, final: Path) -> None:
 
 
 def _device() -> str:
-    """Return the name of the GPU in use, or "cpu"; asks torch only where it was imported anyway."""
-    torch = sys.modules.get("torch")
-    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else "cpu"
+    """Return the name of the GPU that the job used, or "cpu"."""
+    torch = sys.modules.get("torch")  # in the resident worker it is there in every job, so being there says nothing
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_initialized() else "cpu"
 
 
 def environment() -> dict[str, Any]:
