@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from pathlib import Path
 
@@ -254,6 +255,13 @@ def test_every_package_that_can_change_a_result_is_in_its_environment_digest(rul
     digest = dict(x.split("==") for x in environment_digest(rule).split())
     assert {n.replace("_", "-") for n in third_party(rule) - harmless} <= set(digest)
     assert all(locked_versions()[k] == v for k, v in digest.items())
+
+
+def test_every_rule_has_a_script_and_an_environment():
+    text = "".join(p.read_text() for p in (ROOT / "rules").glob("*.smk"))
+    rules = set(re.findall(r"^rule (\w+):", text, flags=re.MULTILINE))
+    assert rules == set(PACKAGES)
+    assert all((ROOT / "scripts" / f"{rule}.py").is_file() for rule in rules)
 
 
 def test_a_lock_without_a_version_is_named(tmp_path):
