@@ -25,6 +25,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     prepare_torch(args.threads)
     encoder, _ = load_encoder(args.model.parent)
     split = TokenSplit(args.tokens.parent, "test")
+    split.must_fit(encoder.config.vocab_size)
     layers = resolve_layers(spec["layers"], encoder)
     for language in split.languages:
         rows = split.where(language)

@@ -247,3 +247,21 @@ def test_a_missing_split_is_named(tokenizer, tmp_path):
     folder = tokenised("masked_lm", tokenizer, tmp_path / "t", train={"text": ["ba"]})
     with pytest.raises(UserError, match=r'has no split "test" \(it holds train\): check the task\'s `splits`'):
         TokenSplit(folder / "tokens", "test")
+
+
+def test_a_tokenizer_of_another_backbone_is_refused(tmp_path):
+    (tmp_path / "tokens.json").write_text(
+        json.dumps(
+            {
+                "kind": "masked_lm",
+                "languages": ["qaa"],
+                "special": [0, 1, 2, 3, 9],
+                "splits": ["train"],
+                "vocabulary": 10,
+            }
+        )
+    )
+    split = TokenSplit(tmp_path, "train")
+    split.must_fit(10)
+    with pytest.raises(UserError, match="10 sub-words, the encoder embeds 9"):
+        split.must_fit(9)

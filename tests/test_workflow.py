@@ -170,4 +170,5 @@ def test_reading_the_workflow_imports_nothing_heavy(tmp_path):
     assert imported & {"torch", "transformers", "datasets", "tokenizers"} == set()
     ours = "import sys; import stilts.config.specs, stilts.config.load, stilts.provenance.environment; "
     ours += "print(*{'pandas', 'pyarrow', 'numpy', 'torch'} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", ours], cwd=ROOT, capture_output=True, text=True).stdout.strip() == ""
+    done = subprocess.run([sys.executable, "-c", ours], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""

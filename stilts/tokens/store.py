@@ -93,6 +93,14 @@ class TokenSplit:
         start, end = self.bounds(example, segment)
         return self.ids[start:end]
 
+    def must_fit(self, rows: int) -> None:
+        """Raise UserError when an encoder with `rows` embedding rows cannot read these tokens."""
+        if self.vocabulary > rows:
+            raise UserError(
+                f"{self.folder}: the tokenizer has {self.vocabulary} sub-words, the encoder embeds {rows}; "
+                "weights and tokenizer of the backbone do not belong together"
+            )
+
     def segments_of(self, example: int) -> int:
         """Return how many segments an example has."""
         return int(self.examples[example + 1] - self.examples[example])

@@ -54,6 +54,7 @@ def make_part(
     """
     settings, seed = spec["settings"], spec["seed"]
     split = TokenSplit(train.tokens, "train")
+    split.must_fit(encoder.config.vocab_size)
     if len(split) == 0:
         raise UserError(f"{train.tokens}: the training split is empty; check `splits` and `source_language`")
     length = min(settings["max_length"], encoder.config.max_length)
