@@ -23,6 +23,7 @@ def understand(words, lexicon: Lexicon) -> dict[str, object]:
     concepts = {form: concept for concept, form in lexicon.word.items()}
     names = {form: key for key, form in lexicon.name.items()}
     endings = [""] + [a + b for a in [*lexicon.suffix.values(), ""] for b in [*lexicon.suffix.values(), ""] if a + b]
+    endings.sort(key=len)  # the longest root is the word
     found: dict[str, list[str]] = {}
     for word in words:
         if not word.slot:

@@ -15,11 +15,11 @@ PRETRAINING = {
     "ffn_size": 192,
     "max_positions": 128,
     "initializer_range": 0.05,
-    "vocabulary": 1500,
+    "vocabulary": 1000,
     "mask_probability": 0.3,
     "batch_tokens": 512,
     "tokenizer_lines": 0,
-    "steps": 7500,
+    "steps": 8000,
     "training": {"learning_rate": 2e-3, "warmup_ratio": 0.06, **OPTIMIZER},
 }
 
@@ -41,7 +41,7 @@ TARGET = {
     "tasks": {
         "pawsx": {"epochs": 2},
         "udpos": {"epochs": 2},
-        "xquad": {"max_train_examples": 3000},
+        "xquad": {"max_train_examples": 6000},
         "tydiqa": {"epochs": 4},
         "xcopa": {"epochs": 2},
     },

@@ -10,7 +10,18 @@ from random import Random
 
 from stilts.miniworld.grammar import Speaker, Word
 from stilts.miniworld.lexicon import Lexicon
-from stilts.miniworld.meaning import ADJECTIVES, EFFECT, HYPERNYM, HYPERNYMS, ROLES, Entity, Event, Sampler, slot_values
+from stilts.miniworld.meaning import (
+    ADJECTIVES,
+    ANIMALS,
+    EFFECT,
+    HYPERNYM,
+    HYPERNYMS,
+    ROLES,
+    Entity,
+    Event,
+    Sampler,
+    slot_values,
+)
 
 ASKED = ("agent", "patient", "place", "time", "agent_attribute", "patient_attribute", "agent_count", "patient_count")
 
@@ -74,9 +85,9 @@ class DocumentWriter:
                 first, second = second, first
             return self.parallel(first, second)
         kind = rng.random()
-        if kind < 0.15:
+        if kind < 0.12:
             return self.story(first)
-        if kind < 0.52:
+        if kind < 0.47:
             return self.restatement(first)
         if kind < 0.92:
             return self.questions(first)
@@ -94,12 +105,36 @@ class DocumentWriter:
         return events
 
     def parallel(self, a: Speaker, b: Speaker) -> str:
-        events = self.events(1, 2)
-        return (
-            a.text([w for e in events for w in a.sentence(e)])
-            + "\t"
-            + b.text([w for e in events for w in b.sentence(e)])
-        )
+        """The same in two languages: statements, a question with its answer, or a passage and a question about it."""
+        rng = self.rng
+        kind = rng.random()
+        if kind < 0.7:
+            events = self.events(1, 2)
+            first, second = ([w for e in events for w in speaker.sentence(e)] for speaker in (a, b))
+            return a.text(first) + "\t" + b.text(second)
+        events, meant, kept, ask = self.asked()
+        if kind < 0.85:
+            return a.text(self.asking(a, meant, kept, ask)) + "\t" + b.text(self.asking(b, meant, kept, ask))
+        parts = [self.passage(a, events), b.text(self.asking(b, meant, kept, ask))]
+        return "\t".join(parts if rng.random() < 0.5 else parts[::-1])
+
+    def asked(self) -> tuple[list[Event], Event, Event, str]:
+        """Events told together, the one asked about, what the question keeps of it, and the slot asked for."""
+        # Every kind of question is equally common: a word like "how many" is learned from its questions alone.
+        ask = self.rng.choice(ASKED)
+        events = [self._with(event, ask) for event in self.events()]
+        meant = self.rng.choice(events)
+        kept, ask = question_about(meant, self.rng, ask)
+        return events, meant, kept, ask
+
+    def passage(self, speaker: Speaker, events: list[Event]) -> str:
+        rng = self.rng
+        return speaker.text([w for e in events for w in speaker.sentence(e, False, rng.choice(("", "T", "P")))])
+
+    @staticmethod
+    def asking(speaker: Speaker, meant: Event, kept: Event, ask: str) -> list[Word]:
+        """The question and its short answer."""
+        return [*speaker.question(kept, ask), *speaker.answer(meant, ask), speaker.stop()]
 
     def story(self, speaker: Speaker) -> str:
         """An event, its effect, the effect's effect."""
@@ -134,26 +169,27 @@ class DocumentWriter:
     def questions(self, speaker: Speaker) -> str:
         """A passage with a question and its answer, before or after it."""
         rng = self.rng
-        events = self.events()
-        kept, ask = question_about(rng.choice(events), rng)
-        passage = speaker.text([w for e in events for w in speaker.sentence(e, False, rng.choice(("", "T", "P")))])
-        question = speaker.question(kept, ask)
-        asked = speaker.text([*question, *speaker.answer(self._full(kept, events), ask), speaker.stop()])
+        events, meant, kept, ask = self.asked()
+        passage = self.passage(speaker, events)
+        told = self.asking(speaker, meant, kept, ask)
+        if rng.random() < 0.4:
+            other = rng.choice(events)
+            told += self.asking(speaker, other, *question_about(other, rng))
         style = rng.random()
         if style < 0.5:
-            return asked + "\t" + passage
+            return speaker.text(told) + "\t" + passage
         if style < 0.75:
-            return speaker.text(question) + "\t" + passage
-        return passage + "\t" + asked
+            return speaker.text(speaker.question(kept, ask)) + "\t" + passage
+        return passage + "\t" + speaker.text(told)
 
-    @staticmethod
-    def _full(kept: Event, events: list[Event]) -> Event:
-        """The told event that a kept one came from."""
-        for event in events:
-            same = event.verb == kept.verb and event.agent.head == kept.agent.head
-            if same and event.patient.head == kept.patient.head:
-                return event
-        raise AssertionError("a question keeps verb, agent and patient")
+    def _with(self, event: Event, slot: str) -> Event:
+        """The event with `slot` filled; names, which take neither attribute nor count, become common nouns first."""
+        side, _, part = slot.partition("_")
+        if part and getattr(event, side).name_type:
+            taken = (event.agent.head, event.patient.head)
+            head = self.rng.choice([noun for noun in ROLES + ANIMALS if noun not in taken])
+            event = event._replace(**{side: Entity(head)})
+        return event if slot in slot_values(event) else self.sampler.fill(event, slot)
 
     def about(self, speaker: Speaker) -> str:
         """Who or what a name stands for, and something about it."""

@@ -34,7 +34,19 @@ def answers(kept: Event, ask: str, event: Event) -> bool:
 
 # Parts that all events of a passage have: what is asked must be said of each of them, or its type gives it away.
 # None stands for agent and patient, which every event has.
-FILLED = ("place", "time", "agent_attribute", "patient_attribute", "agent_count", "patient_count", None, None, None)
+FILLED = (
+    "place",
+    "time",
+    "agent_attribute",
+    "patient_attribute",
+    "agent_count",
+    "patient_count",
+    "place",
+    "time",
+    None,
+    None,
+    None,
+)
 
 
 def passage(rng: Random, sampler: Sampler, size: int, filled: str | None) -> tuple[Event, ...]:

@@ -9,9 +9,9 @@ from stilts.errors import UserError
 SIZES: dict[str, int] = {
     "mlm_documents": 12000,  # documents a language
     "mnli_train": 12000,
-    "squad1_train": 8000,
+    "squad1_train": 12000,
     "squad2_train": 8000,
-    "hellaswag_train": 5000,
+    "hellaswag_train": 4000,
     "pawsx_train": 2000,
     "copa_train": 1200,
     "udpos_train": 1000,
@@ -21,7 +21,7 @@ SIZES: dict[str, int] = {
     "validation": 200,
     "tatoeba": 400,
     "lareqa_paragraphs": 80,
-    "mewslix_mentions": 200,
+    "mewslix_mentions": 200,  # mentions a language, at most 200: each is of another entity
 }
 
 WORLD_DEFAULTS: dict[str, object] = {
@@ -36,7 +36,7 @@ WORLD_DEFAULTS: dict[str, object] = {
     "code_switched_documents": 0.45,
     "code_switched_words": 0.4,
     # Share of pretraining documents that say the same thing in two languages, segment by segment.
-    "parallel_documents": 0.25,
+    "parallel_documents": 0.3,
     # Share of the clauses in pretraining documents that follow the language's second word order.
     "order_variation": 0.25,
     # Share of names that keep Latin letters in languages with another script (the rest is transliterated).

@@ -331,7 +331,7 @@ class World:
     def entity_retrieval(self, out: Path) -> None:
         rng = self.rng("mewslix")
         size = self.sizes["mewslix_mentions"]
-        known = entities.knowledge_base(rng, min(size, 300))
+        known = entities.knowledge_base(rng, min(size, 200))
         meant = {
             split: [(k, *entities.mention(rng, Sampler(rng), k)) for k in known]
             for split in ("train", "validation", "test")
