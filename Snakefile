@@ -9,7 +9,7 @@ min_version("9.27")
 # An experiment file (--configfile experiments/<name>.yaml) is complete: what it does not name takes its default.
 if "experiment" not in config:
 
-    configfile: "config.yaml"
+    configfile: workflow.source_path("config.yaml")
 
 
 include: "rules/common.smk"
@@ -21,13 +21,6 @@ include: "rules/scores.smk"
 include: "rules/report.smk"
 
 
-localrules:
-    all,
-    data,
-    models,
-    scores,
-
-
 rule all:
     default_target: True
     input:
@@ -35,19 +28,19 @@ rule all:
         f"{ROOT}/tables/manifest.json",
 
 
-rule data:
+rule scores:
     input:
-        all_tokens(),
+        all_scores,
 
 
 rule models:
     input:
-        all_models(),
+        all_models,
 
 
-rule scores:
+rule data:
     input:
-        all_scores(),
+        all_tokens,
 
 
 onstart:

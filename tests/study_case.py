@@ -14,11 +14,14 @@ TINY = ROOT / "tests" / "tiny.yaml"
 
 
 def snakemake(
-    folder: Path, *arguments: str, configfile: Path = TINY, timeout: int = 540
+    folder: Path, *arguments: str, configfile: Path | None = TINY, timeout: int = 540
 ) -> subprocess.CompletedProcess:
-    """Run the project's workflow with its results below `folder`; output and errors come back as one text in stdout."""
+    """Run the project's workflow with its results below `folder`; output and errors come back as one text in stdout.
+
+    configfile: None is the default experiment.
+    """
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
-    command += ["--configfile", str(configfile), "--cores", "2", *arguments]
+    command += [*(["--configfile", str(configfile)] if configfile else []), "--cores", "2", *arguments]
     return subprocess.run(
         command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False, timeout=timeout
     )

@@ -159,6 +159,12 @@ def test_a_failing_job_shows_its_reason_and_leaves_nothing(tmp_path):
     assert not list((tmp_path / "results").rglob("manifest.json"))
 
 
+def test_the_default_experiment_is_planned_from_any_folder(tmp_path):
+    done = snakemake(tmp_path, "-n", configfile=None)
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "results/mini/report/manifest.json" in done.stdout
+
+
 def test_reading_the_workflow_imports_nothing_heavy(tmp_path):
     """Snakemake imports pandas itself, for any Snakefile; ours add nothing to it."""
     command = [sys.executable, "-X", "importtime", "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
