@@ -29,11 +29,6 @@ class Study:
         """Targets that are fine-tuned."""
         return [t for t in self.grid.targets if not self.task(t).retrieval]
 
-    @cached_property
-    def retrieved(self) -> list[str]:
-        """Targets scored straight from sentence embeddings."""
-        return [t for t in self.grid.targets if self.task(t).retrieval]
-
     def backbone(self, name: str) -> Backbone:
         """Return a backbone by name."""
         return self.config.backbones[name]

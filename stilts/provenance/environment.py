@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from functools import cache
 from pathlib import Path
@@ -51,8 +50,3 @@ def locked_versions(root: Path = ROOT) -> dict[str, str]:
             if found:
                 versions[found[1].lower().replace("_", "-")] = found[2]
     return versions
-
-
-def lock_digest(root: Path = ROOT) -> str:
-    """Return a short hash of all locked versions, for reports."""
-    return hashlib.sha256(str(sorted(locked_versions(root).items())).encode()).hexdigest()[:12]
