@@ -133,10 +133,11 @@ def pretrained_of(wildcards):
 
 def encoder_of(wildcards):
     """Return the manifest of the encoder an arm starts from."""
-    if wildcards.recipe in ("none", "blind"):
-        return pretrained_of(wildcards)
-    folder = "random-init" if wildcards.recipe == "random-init" else f"intermediate/{wildcards.recipe}"
-    return f"{ROOT}/models/{folder}/{wildcards.backbone}/s{wildcards.seed}/manifest.json"
+    w = wildcards
+    if w.recipe in ("none", "blind"):
+        return pretrained_of(w)
+    folder = f"random-init/{w.backbone}" if w.recipe == "random-init" else f"intermediate/{w.backbone}/{w.recipe}"
+    return f"{ROOT}/models/{folder}/s{w.seed}/manifest.json"
 
 
 def corpus_tokens(wildcards):

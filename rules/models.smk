@@ -85,7 +85,7 @@ rule train_intermediate:
         tokens=recipe_tokens,
         data=recipe_data,
     output:
-        manifest=f"{ROOT}/models/intermediate/{{recipe}}/{{backbone}}/s{{seed}}/manifest.json",
+        manifest=f"{ROOT}/models/intermediate/{{backbone}}/{{recipe}}/s{{seed}}/manifest.json",
     log:
         f"{ROOT}/logs/train_intermediate/{{backbone}}/{{recipe}}/s{{seed}}.log",
     benchmark:

@@ -1,7 +1,7 @@
 """Make the random-init control: an encoder of the backbone's shape with untrained weights.
 
 Usage: python -m scripts.randomise --spec JSON --encoder models/pretrained/mini/s1/manifest.json
-       --output models/intermediate/mini/random-init/s1/manifest.json
+       --output models/random-init/mini/s1/manifest.json
 """
 
 from __future__ import annotations
