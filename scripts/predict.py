@@ -31,22 +31,23 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     settings = spec["settings"]
     length = min(spec["max_length"], encoder.config.max_length)
 
-    def run(task: TaskSpec, tokens: Path, data: Path, split: str, rows: np.ndarray | None) -> tuple[dict, dict]:
-        part = TokenSplit(tokens.parent, split)
-        items = Items(part, length, min(settings["doc_stride"], length // 2), rows, spec["blind"])
-        outputs = part.segments_of(0) - 1 if task.kind == "multiple_choice" else len(task.labels)
-        head = build_head(task.kind, encoder.config, outputs, settings["pooling"], 0.0)
-        load_head(args.model.parent, head)
-        examples = read_examples(data.parent, split, rows)
-        return predict(encoder, head, items, examples, task, args.tokens_per_batch, split), examples
-
     task, dev_task = TaskSpec.model_validate(spec["task"]), TaskSpec.model_validate(spec["dev_task"])
-    columns, _ = run(task, args.tokens, args.data, "test", None)
+    test = TokenSplit(args.tokens.parent, "test")
+    dev = TokenSplit(args.dev_tokens.parent, "validation")
+    head = build_head(task.kind, encoder.config, test.outputs(task.labels), settings["pooling"], 0.0)
+    load_head(args.model.parent, head)
+
+    def run(split: TokenSplit, rows: np.ndarray | None, examples: dict, of: TaskSpec) -> dict:
+        items = Items(split, length, min(settings["doc_stride"], length // 2), rows, spec["blind"])
+        return predict(encoder, head, items, examples, of, args.tokens_per_batch, split.split)
+
+    columns = run(test, None, read_examples(args.data.parent, "test"), task)
     write_predictions(folder / "predictions.parquet", columns)
-    rows = TokenSplit(args.dev_tokens.parent, "validation").where(spec["source_language"])
-    dev, examples = run(dev_task, args.dev_tokens, args.dev_data, "validation", rows)
-    write_predictions(folder / "dev.parquet", dev)
-    score = {"task": dev_task.task, "value": round(dev_score(dev_task, dev, examples), 6), "n": len(rows)}
+    rows = dev.where(spec["source_language"])
+    examples = read_examples(args.dev_data.parent, "validation", rows)
+    found = run(dev, rows, examples, dev_task)
+    write_predictions(folder / "dev.parquet", found)
+    score = {"task": dev_task.task, "value": round(dev_score(dev_task, found, examples), 6), "n": len(rows)}
     (folder / "dev.json").write_text(dump_json(score), encoding="utf-8")
     return {"examples": len(columns["id"]), "dev": score}
 

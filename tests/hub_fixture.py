@@ -115,3 +115,10 @@ class World:
 
     def blobs(self):
         return sorted((self.home / "cache" / "hub").glob("datasets--*/blobs/*"))
+
+
+def message(capsys: Any) -> str:
+    """Return the one error message of a failed job."""
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(lines) == 1
+    return lines[0]

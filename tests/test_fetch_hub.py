@@ -11,7 +11,7 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from hub_fixture import World, card, facts, rows_of, spec_of, write_rows
+from hub_fixture import World, card, facts, message, rows_of, spec_of, write_rows
 from hub_server import Fault
 from huggingface_hub.utils import enable_progress_bars
 
@@ -24,13 +24,6 @@ def world(tmp_path, monkeypatch):
     made = World(tmp_path, monkeypatch)
     with made.server:
         yield made
-
-
-def message(capsys):
-    """Return the one error message of a failed job."""
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 def test_fetch_writes_the_raw_layout_and_the_commit(world):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 import yaml
-from hub_fixture import World, facts, rows_of, spec_of
+from hub_fixture import World, facts, message, rows_of, spec_of
 
 from stilts.data.pins import Lock
 
@@ -18,13 +18,6 @@ def world(tmp_path, monkeypatch):
     made = World(tmp_path, monkeypatch)
     with made.server:
         yield made
-
-
-def message(capsys):
-    """Return the one error message of a failed job."""
-    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
-    assert len(lines) == 1
-    return lines[0]
 
 
 # Pins and locks

@@ -12,30 +12,20 @@ from stilts.config.study import Study
 from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
-READ_BY_PEOPLE = {"description": "", "licence": "", "citation": "", "url": "", "notes": ""}
-# What only the stages up to `prepare` read.
-OF_THE_DATA = {
-    "source": {},
-    "columns": {},
-    "choices": [],
-    "label_values": {},
-    "quirks": [],
-    "languages": [],
-    "train_task": None,
-}
+READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
+# What only the stages up to `prepare` read, and the group that only averages use.
+OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "train_task", "group"}
+# What a task cannot do without, said of the keys that are left out.
+BLANK = {"description": "", "source": {}, "group": "text"}
 
 
 def slim(task: TaskSpec, *keep: str) -> dict[str, Any]:
-    """Return a task without what only people read and without the keys of its data that are not kept.
+    """Return a task without what only people read, and of what only some stages read the keys to keep.
 
-    Keys at their default are left out: `TaskSpec.model_validate` fills them in again.
+    Keys at their default are left out as well: `TaskSpec.model_validate` fills them in again.
     """
-    dropped = {k: v for k, v in (READ_BY_PEOPLE | OF_THE_DATA).items() if k not in keep}
-    raw = task.model_dump(exclude_defaults=True)
-    return {k: v for k, v in raw.items() if k not in dropped} | {
-        "description": "",
-        "source": raw["source"] if "source" in keep else {},
-    }
+    dropped = (READ_BY_PEOPLE | OF_SOME_STAGES) - set(keep)
+    return BLANK | {k: v for k, v in task.model_dump(exclude_defaults=True).items() if k not in dropped}
 
 
 class Specs:
@@ -147,23 +137,22 @@ class Specs:
             "budget_point": point,
             "seed": seed,
             "task": slim(self.study.task(target)),
-            "source_language": self.config.source_language,
             "controls": bool(self.grid.controls) and seed in self.grid.control_seeds,
         }
         if self.study.task(target).retrieval:
-            spec["retrieval"] = self.config.retrieval.model_dump(include={"layer", "pooling"})
+            spec["retrieval"] = self.config.retrieval.model_dump(include={"pooling"})
         return spec
 
     def summarise(self) -> dict:
         """Which tables are made, and the cells they must hold."""
         return {
             "experiment": self.config.experiment,
-            "title": self.config.title,
-            "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),
             "source_language": self.config.source_language,
             "language_names": self.study.language_names(),
             "backbones": list(self.grid.backbones),
-            "targets": [slim(self.study.task(t)) | {"languages": self.study.languages(t)} for t in self.grid.targets],
+            "targets": [
+                slim(self.study.task(t), "group") | {"languages": self.study.languages(t)} for t in self.grid.targets
+            ],
             "recipes": list(self.grid.recipes),
             "controls": list(self.grid.controls),
             "seeds": list(self.grid.seeds),
@@ -177,6 +166,8 @@ class Specs:
         """What the report says beside the tables."""
         tasks = sorted({*self.grid.targets, *(t for r in self.grid.recipes for t in self.study.recipe(r).tasks)})
         return self.summarise() | {
+            "title": self.config.title,
+            "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),
             "tasks": [self.study.task(t).model_dump() for t in tasks],
             "provider": self.config.provider,
             "settings": self.config.model_dump(

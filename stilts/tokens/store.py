@@ -20,7 +20,6 @@ answering (question, context); masked LM (one or two text segments); bitext (sou
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +27,7 @@ import numpy as np
 from stilts.errors import UserError
 
 INFO = "tokens.json"
+ARRAYS = ("ids", "segments", "examples", "language", "labels", "targets", "chars", "answers")
 
 
 class TokenSplit:
@@ -45,40 +45,14 @@ class TokenSplit:
                 f'{folder} has no split "{split}" (it holds {", ".join(info["splits"])}): check the task\'s `splits`'
             )
 
-    def _load(self, name: str) -> np.ndarray:
-        return np.load(self.folder / f"{self.split}.{name}.npy", mmap_mode="r")
-
-    @cached_property
-    def ids(self) -> np.ndarray:
-        return self._load("ids")
-
-    @cached_property
-    def segments(self) -> np.ndarray:
-        return np.asarray(self._load("segments"))
-
-    @cached_property
-    def examples(self) -> np.ndarray:
-        return np.asarray(self._load("examples"))
-
-    @cached_property
-    def language(self) -> np.ndarray:
-        return np.asarray(self._load("language"))
-
-    @cached_property
-    def labels(self) -> np.ndarray:
-        return np.asarray(self._load("labels"))
-
-    @cached_property
-    def targets(self) -> np.ndarray:
-        return self._load("targets")
-
-    @cached_property
-    def chars(self) -> np.ndarray:
-        return self._load("chars")
-
-    @cached_property
-    def answers(self) -> np.ndarray:
-        return np.asarray(self._load("answers"))
+    def __getattr__(self, name: str) -> np.ndarray:
+        """Map a file of the split into memory when it is first asked for."""
+        if name not in ARRAYS:
+            raise AttributeError(name)
+        # A plain view: slicing a memmap object costs more than the few sub-words it returns.
+        array = np.asarray(np.load(self.folder / f"{self.split}.{name}.npy", mmap_mode="r"))
+        setattr(self, name, array)
+        return array
 
     def __len__(self) -> int:
         return len(self.examples) - 1
@@ -92,6 +66,10 @@ class TokenSplit:
         """Return the sub-words of one segment of an example."""
         start, end = self.bounds(example, segment)
         return self.ids[start:end]
+
+    def outputs(self, labels: list[str]) -> int:
+        """Return how many outputs a head needs: the choices of an example, or the task's labels."""
+        return self.segments_of(0) - 1 if self.kind == "multiple_choice" else len(labels)
 
     def must_fit(self, rows: int) -> None:
         """Raise UserError when an encoder with `rows` embedding rows cannot read these tokens."""

@@ -30,11 +30,6 @@ class Sources:
     data: Path
 
 
-def outputs_of(task: TaskSpec, split: TokenSplit) -> int:
-    """Return how many outputs the head of a task has."""
-    return split.segments_of(0) - 1 if task.kind == "multiple_choice" else len(task.labels)
-
-
 def make_head(encoder: Encoder, task: TaskSpec, outputs: int, settings: dict[str, Any], seed: int) -> torch.nn.Module:
     """Return the untrained head of a task; the seed and the task's name fix its weights, whatever the encoder."""
     torch.manual_seed(int(generator(seed, f"head:{task.task}").integers(2**31)))
@@ -60,7 +55,7 @@ def make_part(
     length = min(settings["max_length"], encoder.config.max_length)
     chosen = cap_examples(len(split), settings["max_train_examples"], seed, task.task)
     items = Items(split, length, settings["doc_stride"], chosen, spec.get("blind", False))
-    head = make_head(encoder, task, outputs_of(task, split), settings, seed)
+    head = make_head(encoder, task, split.outputs(task.labels), settings, seed)
     part = Part(task.task, items, head)
     if dev is not None and settings["eval_every"]:
         part.evaluate = _evaluator(dev_task, dev, length, spec)
