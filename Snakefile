@@ -44,6 +44,7 @@ rule data:
 
 
 onstart:
+    explain()
     start_worker()
 
 

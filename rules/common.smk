@@ -22,6 +22,9 @@ from stilts.errors import UserError
 from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
+from stilts.provenance.store import VARIABLE, Store
+from stilts.reruns.causes import key_of_plan, planned_jobs
+from stilts.reruns.words import tell
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
 # is up (start_worker). A prefix is no rerun trigger.
@@ -29,7 +32,6 @@ PYTHON = shlex.quote(sys.executable)
 CLIENT = shlex.quote(str(PROJECT / "stilts" / "worker" / "client.py"))
 JOB_ENVIRONMENT = f"PYTHONPATH={shlex.quote(str(PROJECT))} PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1"
 RUN_PYTHON = f'python() {{ {PYTHON} -S -E {CLIENT} "$@"; }}'
-shell.prefix(f"export {JOB_ENVIRONMENT}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}"))
 
 
 def or_stop(make, *args):
@@ -50,6 +52,9 @@ STUDY = or_stop(lambda: Study(load_config(config)))
 SPECS = Specs(STUDY)
 CONFIG = STUDY.config
 ROOT = STUDY.root
+STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
+JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')}"
+shell.prefix(f"export {JOB_ENVIRONMENT} {JOB_STORE}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}"))
 
 
 wildcard_constraints:
@@ -80,6 +85,19 @@ def code_of(rule):
 def versions_of(rule):
     """Return a param: the locked versions that can change the rule's result."""
     return or_stop(environment_digest, rule, PROJECT)
+
+
+def gpus_of(rule, *names):
+    """Return a resource: the GPUs a job asks for. What the store holds already asks for none."""
+    spec, code, versions = spec_of(rule, *names), code_of(rule), versions_of(rule)
+
+    def gpus(wildcards, input):
+        if not CONFIG.runtime.gpus or STORE is None:
+            return CONFIG.runtime.gpus
+        key = key_of_plan(rule, spec(wildcards), code, versions, input)
+        return 0 if key and STORE.has(key) else CONFIG.runtime.gpus
+
+    return gpus
 
 
 def raw_of(wildcards):
@@ -225,6 +243,12 @@ def all_tokens(wildcards=None):
     tasks |= {t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks}
     tasks |= {f(t) for t in STUDY.trained for f in (STUDY.train_task, STUDY.dev_task)}
     return [tokens_of(b, t) for b in CONFIG.grid.backbones for t in sorted(tasks)]
+
+
+def explain():
+    """Say before the first job what will run, and why."""
+    jobs = planned_jobs(workflow.dag, CONFIG, PROJECT)
+    print(tell(jobs, sum(1 for job in workflow.dag.jobs if job.output)), end="\n\n", file=sys.stderr)
 
 
 def start_worker():

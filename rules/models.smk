@@ -42,6 +42,7 @@ rule pretrain:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
+        gpu=gpus_of("pretrain", "backbone", "seed"),
         mem_mb=4000,
         runtime=240,
     params:
@@ -94,6 +95,7 @@ rule train_intermediate:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
+        gpu=gpus_of("train_intermediate", "backbone", "recipe", "seed"),
         mem_mb=4000,
         runtime=240,
     params:
@@ -122,6 +124,7 @@ rule train_target:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
+        gpu=gpus_of("train_target", "recipe", "target", "depth", "seed"),
         mem_mb=4000,
         runtime=240,
     params:

@@ -19,6 +19,7 @@ rule predict:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
+        gpu=gpus_of("predict", "recipe", "target", "point"),
         mem_mb=4000,
         runtime=240,
         batch_tokens=CONFIG.runtime.tokens_per_batch,
@@ -46,6 +47,7 @@ rule embed:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
+        gpu=gpus_of("embed", "point"),
         mem_mb=4000,
         runtime=240,
         batch_tokens=CONFIG.runtime.tokens_per_batch,

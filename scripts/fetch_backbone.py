@@ -31,4 +31,4 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"local": "?", "lock": "?"}))
+    sys.exit(run_job(work, {"local": "?", "lock": "?"}, outside=True))

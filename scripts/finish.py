@@ -22,10 +22,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--cpu", type=float, required=True, help="CPU seconds of the controller and its jobs")
     parser.add_argument("--failed", action="store_true")
     args = parser.parse_args(argv)
-    runs = [p for p in args.root.rglob("run.json") if p.stat().st_mtime >= args.started]
-    inside = sum(json.loads(p.read_text(encoding="utf-8"))["cpu_seconds"] for p in runs if _computes(p, args.root))
+    files = [p for p in args.root.rglob("run.json") if p.stat().st_mtime >= args.started]
+    runs = {p: json.loads(p.read_text(encoding="utf-8")) for p in files}
+    reused = sum(bool(run.get("reused")) for run in runs.values())
+    inside = sum(r["cpu_seconds"] for p, r in runs.items() if not r.get("reused") and _computes(p, args.root))
+    jobs = f"{len(runs)} jobs" + (f" ({reused} of them reused from the store)" if reused else "")
     wall = time.time() - args.started
-    print(f"\n{len(runs)} jobs in {_clock(wall)} wall, {_clock(args.cpu)} of CPU time", end="", file=sys.stderr)
+    print(f"\n{jobs} in {_clock(wall)} wall, {_clock(args.cpu)} of CPU time", end="", file=sys.stderr)
     share = f", {100 * inside / args.cpu:.0f} % of it inside training and evaluation" if args.cpu else ""
     print(f"{share}.", file=sys.stderr)
     if args.failed:

@@ -15,7 +15,6 @@ from typing import Any
 
 from stilts.metrics.table import Score, read_scores, write_csv, write_scores
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest, write_atomic
 from stilts.report.grid import ScoreGrid
 from stilts.report.tables import all_tables
 from stilts.tasks.arms import arms_of
@@ -24,8 +23,7 @@ from stilts.tasks.arms import arms_of
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Read all scores.csv, check them against the grid, write the tables."""
     scores: list[Score] = []
-    for manifest in score_files(spec, args.scores):
-        read_manifest(manifest)
+    for manifest in score_files(spec, args):
         scores += read_scores(manifest.parent / "scores.csv")
     grid = ScoreGrid(spec, scores)
     write_scores(folder / "scores.csv", grid.scores)
@@ -37,16 +35,14 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
         print(
             f"{counts['missing']} scores or groups of scores are missing: see missing.csv; means over them are left out"
         )
-    if args.scores_csv:
-        write_atomic(args.scores_csv, (folder / "scores.csv").read_text(encoding="utf-8"))
     return {"scores": len(scores), "tables": counts}
 
 
-def score_files(spec: dict[str, Any], folder: Path) -> list[Path]:
+def score_files(spec: dict[str, Any], args: Namespace) -> list[Path]:
     """Return the manifest of every score of the grid that the spec describes."""
     names = ("backbones", "recipes", "seeds", "controls", "control_seeds")
     return [
-        folder / backbone / recipe / task["task"] / point / f"s{seed}" / "manifest.json"
+        args.scores / backbone / recipe / task["task"] / point / f"s{seed}" / "manifest.json"
         for task in spec["targets"]
         for backbone, recipe, seed in arms_of(task["kind"], *(spec[n] for n in names))
         for point in spec["budget_points"][task["task"]]
@@ -54,4 +50,4 @@ def score_files(spec: dict[str, Any], folder: Path) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"scores": "", "scores-csv": "?"}))
+    sys.exit(run_job(work, {"scores": ""}, reads=score_files, copies={"scores-csv": "scores.csv"}))

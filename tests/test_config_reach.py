@@ -24,6 +24,8 @@ NO_EFFECT = {
     "backbones.mini.revision": "of hub backbones only",
     "runtime.resident_worker": "speed",
     "runtime.threads": "speed",
+    "runtime.gpus": "what a job asks for",
+    "store": "a path; equal keys give equal results",
     "runtime.tokens_per_batch": "batch splitting at prediction",
 }
 NO_EFFECT |= {f"recipes.none.{key}": "the baseline trains on nothing" for key in Recipe.model_fields}

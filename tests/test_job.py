@@ -105,7 +105,7 @@ def test_a_job_that_succeeds(job, tmp_path):
     assert sorted(p.name for p in out.iterdir()) == ["manifest.json", "result.txt", "run.json", "spec.json"]
     manifest = read_manifest(out / "manifest.json")
     assert manifest["facts"] == {"rows": 1}
-    assert list(manifest["files"]) == ["result.txt", "spec.json"]
+    assert list(manifest["files"]) == ["result.txt"]
     assert json.loads((out / "spec.json").read_text()) == {"x": 1}
     volatile = json.loads((out / "run.json").read_text())
     assert volatile["attempts"] == 1

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+from argparse import Namespace
 from pathlib import Path
 
 import pandas as pd
@@ -262,7 +263,7 @@ def lay_out(rows, root):
     """Write every row where the workflow would, one file a cell of the grid; return the grid."""
     (backbone,) = {row.backbone for row in rows}
     grid = {"backbones": [backbone], "control_seeds": [1], "budget_points": {t: ["full"] for t in KINDS}}
-    for manifest in summarise.score_files(spec(**grid), root):
+    for manifest in summarise.score_files(spec(**grid), Namespace(scores=root)):
         recipe, target, _, seed = manifest.parent.parts[-4:]
         manifest.parent.mkdir(parents=True, exist_ok=True)
         here = [r for r in rows if (r.target, f"s{r.seed}") == (target, seed)]
@@ -279,7 +280,13 @@ def test_job_reads_the_grid_and_nothing_else(tmp_path, capsys):
 
     def run():
         argv = ["--spec", json.dumps(spec(**grid)), "--output", str(out), "--scores-csv", str(copy)]
-        return run_job(summarise.work, {"scores": "", "scores-csv": "?"}, [*argv, "--scores", str(root)])
+        return run_job(
+            summarise.work,
+            {"scores": ""},
+            [*argv, "--scores", str(root)],
+            reads=summarise.score_files,
+            copies={"scores-csv": "scores.csv"},
+        )
 
     def written():
         return {p.name: p.read_bytes() for p in out.parent.iterdir() if p.name != "run.json"}

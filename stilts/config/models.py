@@ -222,6 +222,10 @@ class Runtime(Strict):
 
     tokens_per_batch: Positive = Field(8192, description="Token budget of one evaluation batch.")
     threads: Positive = Field(1, description="CPU threads of one training or prediction job.")
+    gpus: Count = Field(
+        0,
+        description="GPUs that a job with an encoder asks for; a result that the store holds asks for none.",
+    )
     resident_worker: bool = Field(True, description="Fork local jobs from one process that has imported torch already.")
 
 
@@ -268,6 +272,11 @@ class Config(Strict):
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
+    store: str | None = Field(
+        "results/.store",
+        description="Folder of finished results by all that made them, from which equal jobs are served; several "
+        "working copies and users may share one. null: none.",
+    )
 
     @model_validator(mode="before")
     @classmethod

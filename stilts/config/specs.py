@@ -171,6 +171,6 @@ class Specs:
             "tasks": [self.study.task(t).model_dump() for t in tasks],
             "provider": self.config.provider,
             "settings": self.config.model_dump(
-                include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}
+                include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}, exclude_none=True
             ),
         }

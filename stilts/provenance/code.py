@@ -2,7 +2,8 @@
 
 Each file of the transitive closure of project-local imports is hashed as a normalised syntax tree, so that comments,
 docstrings and formatting change nothing and any real edit changes the digest of exactly the rules that can reach it.
-What no closure can follow (imports by computed name, star imports, exec) is refused.
+What no closure can follow (imports by computed name, star imports, exec) is refused. A module that reads a file of the
+project declares it: `DATA_FILES = ("names.txt",)`, paths from the module's folder; their bytes count as well.
 """
 
 from __future__ import annotations
@@ -24,14 +25,25 @@ HARMLESS = {"importlib.metadata", "importlib.resources"}  # they read files and 
 
 def code_digest(module: str, root: Path = ROOT) -> str:
     """Return the hex digest of a module's closure. Raises UserError on dynamic imports, which no closure can follow."""
-    digest = hashlib.sha256()
-    for path in closure(module, root):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + _fingerprint(path) + b"\0")
-    return digest.hexdigest()[:16]
+    return digest_of(code_files(module, root))
+
+
+def code_files(module: str, root: Path = ROOT) -> dict[str, str]:
+    """Return file -> fingerprint (hex) of a module's closure and of the data files it declares; names from root."""
+    files = closure(module, root)
+    prints = {p.relative_to(root).as_posix(): _fingerprint(p) for p in files}
+    declared = {d for p in files for d in _data_files(p, root)}
+    return dict(sorted((prints | {d.relative_to(root).as_posix(): _bytes_print(d) for d in declared}).items()))
+
+
+def digest_of(files: dict[str, str]) -> str:
+    """Return the hex digest of file -> fingerprint."""
+    text = "".join(f"{name}\0{fingerprint}\0" for name, fingerprint in sorted(files.items()))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def closure(module: str, root: Path = ROOT) -> list[Path]:
-    """Return the project files that importing a module can execute, sorted.
+    """Return the project's Python files that importing a module can execute, sorted.
 
     Nested and conditional imports count, and so does the `__init__` of every parent package.
     """
@@ -101,13 +113,47 @@ def _hidden(path: Path, node: ast.stmt | ast.expr, what: str) -> UserError:
 
 
 @cache
-def _fingerprint(path: Path) -> bytes:
+def _data_files(path: Path, root: Path) -> tuple[Path, ...]:
+    """Return the files a module declares in `DATA_FILES`, a literal tuple or list of paths from its own folder."""
+    for node in _parse(path).body:
+        names = [getattr(t, "id", "") for t in getattr(node, "targets", [])]
+        if "DATA_FILES" not in names:
+            continue
+        try:
+            found = [(path.parent / name).resolve() for name in ast.literal_eval(node.value)]
+        except (ValueError, TypeError):
+            raise UserError(f"{path}:{node.lineno}: DATA_FILES must be a literal tuple of file names") from None
+        for file in found:
+            if not file.is_file() or not file.is_relative_to(root.resolve()):
+                raise UserError(f"{path}:{node.lineno}: DATA_FILES names {file}, which is no file of the project")
+        return tuple(root / file.relative_to(root.resolve()) for file in found)
+    return ()
+
+
+@cache
+def _bytes_print(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
+
+
+@cache
+def _fingerprint(path: Path) -> str:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list) and body and _is_text(body[0]):
             del body[0]  # a docstring, wherever it stands
-    return hashlib.sha256(ast.dump(tree).encode()).digest()
+    return hashlib.sha256(_dump(tree).encode()).hexdigest()[:12]
+
+
+def _dump(node: object) -> str:
+    """Return a syntax tree as text that no Python version changes: unset fields, which versions add, are left out."""
+    if isinstance(node, ast.AST):
+        fields = ((name, getattr(node, name, None)) for name in sorted(node._fields))
+        inside = ",".join(f"{name}={_dump(value)}" for name, value in fields if value is not None and value != [])
+        return f"{type(node).__name__}({inside})"
+    if isinstance(node, list):
+        return f"[{','.join(map(_dump, node))}]"
+    return repr(node)
 
 
 def _is_text(node: ast.AST) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 from stilts.errors import UserError
@@ -38,6 +39,16 @@ def environment_digest(rule: str, root: Path = ROOT) -> str:
     if lost:
         raise UserError(f"envs/ locks no version of {', '.join(lost)}, which rule {rule} depends on: run `make lock`")
     return " ".join(f"{p}=={locked[p]}" for p in PACKAGES[rule])
+
+
+def unlocked(rule: str, root: Path = ROOT) -> list[tuple[str, str, str]]:
+    """Return (package, version that runs here, locked version) of a rule's packages that are not the lock's.
+
+    A local build (2.13.0+cpu) is its version's.
+    """
+    locked = locked_versions(root)
+    here = {p: metadata.version(p).split("+")[0] for p in PACKAGES[rule]}
+    return [(p, v, locked[p]) for p, v in here.items() if v != locked[p].split("+")[0]]
 
 
 @cache

@@ -10,64 +10,79 @@ from __future__ import annotations
 import argparse
 import errno
 import json
-import os
-import platform
 import re
 import shutil
 import sys
 import time
-from collections.abc import Callable
-from importlib import metadata
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stilts.errors import UserError
-from stilts.provenance.manifest import MANIFEST, RUN, SPEC, dump_json, read_manifest, write_atomic, write_manifest
+from stilts.provenance.code import ROOT, code_files
+from stilts.provenance.environment import environment_digest, unlocked
+from stilts.provenance.key import Key, hashed
+from stilts.provenance.machine import environment
+from stilts.provenance.manifest import (
+    KEY,
+    MANIFEST,
+    RUN,
+    SPEC,
+    canonical,
+    dump_json,
+    read_manifest,
+    write_atomic,
+    write_manifest,
+)
+from stilts.provenance.store import Store
 
 Work = Callable[[dict[str, Any], argparse.Namespace, Path], dict[str, Any] | None]
+Reads = Callable[[dict[str, Any], argparse.Namespace], list[Path]]
 
 
-def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -> int:
-    """Run one job and return its exit status.
+def run_job(
+    work: Work,
+    inputs: dict[str, str],
+    argv: list[str] | None = None,
+    *,
+    reads: Reads | None = None,
+    copies: Mapping[str, str] | None = None,
+    outside: bool = False,
+) -> int:
+    """Run one job, or take its result from the store; return its exit status.
 
     work(spec, args, folder) writes its files below `folder` and returns the facts of the manifest; the key
     "run" of what it returns goes to run.json instead. inputs: option name -> argparse nargs ("" for one value,
     "+" or "*" for many, "?" for an optional one); those that are manifests are checked against their folders before
-    any work. A UserError becomes one message and status 2.
+    any work. reads(spec, args): manifests the work reads that no option names. copies: option -> file of the result
+    that is copied to the path given there. outside: the work reads the outside world, so nothing is reused.
+    A UserError becomes one message and status 2.
     """
-    parser = argparse.ArgumentParser(prog=f"python -m {sys.modules[work.__module__].__spec__.name}")
-    parser.add_argument("--spec", required=True, type=json.loads, help="canonical JSON: all that can change the result")
-    parser.add_argument("--output", required=True, type=Path, help="manifest to write; its folder receives the files")
-    parser.add_argument("--threads", type=int, default=1, help="CPU threads; results differ by rounding at most")
-    parser.add_argument(
-        "--tokens-per-batch",
-        type=int,
-        default=8192,
-        help="size of an evaluation batch; results differ by rounding at most",
-    )
-    for name, nargs in inputs.items():
-        many = {"nargs": nargs} if nargs else {"required": True}
-        parser.add_argument(f"--{name}", type=Path, **many)
-    args = parser.parse_args(argv)
+    args = _parser(work, inputs, copies or {}).parse_args(argv)
     final = args.output.parent
     folder = final.with_name(final.name + ".part")
-    start, cpu = time.time(), time.process_time()
     try:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        for manifest in _manifests(args, inputs):
+        read = _inputs(args, inputs) | ({"reads": reads(args.spec, args)} if reads else {})
+        for manifest in (path for paths in read.values() for path in paths):
             read_manifest(manifest)
-        facts = work(args.spec, args, folder) or {}
-        volatile = facts.pop("run", {})
-        write_atomic(folder / SPEC, dump_json(args.spec))
-        write_manifest(folder, facts)
-        seconds = {
-            "wall_seconds": round(time.time() - start, 3),
-            "cpu_seconds": round(time.process_time() - cpu, 3),
-            "import_cpu_seconds": round(cpu, 3),
-        }
-        write_atomic(folder / RUN, dump_json({**environment(), **seconds, **volatile}))
+        key = _key(_module(work), args.spec, read)
+        stamps = _stamps(key)
+        store = None if outside or key is None else Store.of_job()
+        reused = store is not None and store.take(key.digest, folder)
+        if reused:
+            _note_reuse(folder, key.digest, store)
+        else:
+            _make(work, args, folder)
+        if key is not None:
+            write_atomic(folder / KEY, key.dump())
         publish(folder, final)
+        for option, name in (copies or {}).items():
+            if target := getattr(args, option.replace("-", "_")):
+                write_atomic(target, (final / name).read_text(encoding="utf-8"))
+        if store is not None and not reused:
+            _keep(store, key, final, unchanged=stamps == _stamps(key))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -82,10 +97,80 @@ def run_job(work: Work, inputs: dict[str, str], argv: list[str] | None = None) -
     return 0
 
 
-def _manifests(args: argparse.Namespace, inputs: dict[str, str]) -> list[Path]:
-    values = [getattr(args, name.replace("-", "_")) for name in inputs]
-    paths = [path for value in values for path in (value if isinstance(value, list) else [value])]
-    return [path for path in paths if path is not None and path.name == MANIFEST]
+def _module(work: Work) -> str:
+    return sys.modules[work.__module__].__spec__.name
+
+
+def _parser(work: Work, inputs: dict[str, str], copies: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"python -m {_module(work)}")
+    parser.add_argument("--spec", required=True, type=json.loads, help="canonical JSON: all that can change the result")
+    parser.add_argument("--output", required=True, type=Path, help="manifest to write; its folder receives the files")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads; results differ by rounding at most")
+    parser.add_argument(
+        "--tokens-per-batch",
+        type=int,
+        default=8192,
+        help="size of an evaluation batch; results differ by rounding at most",
+    )
+    for name, nargs in (inputs | dict.fromkeys(copies, "?")).items():
+        many = {"nargs": nargs} if nargs else {"required": True}
+        parser.add_argument(f"--{name}", type=Path, **many)
+    return parser
+
+
+def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
+    """Do the work and write what belongs beside its files."""
+    start, cpu = time.time(), time.process_time()
+    facts = work(args.spec, args, folder) or {}
+    volatile = facts.pop("run", {})
+    write_atomic(folder / SPEC, dump_json(args.spec))
+    write_manifest(folder, facts)
+    seconds = {
+        "wall_seconds": round(time.time() - start, 3),
+        "cpu_seconds": round(time.process_time() - cpu, 3),
+        "import_cpu_seconds": round(cpu, 3),
+    }
+    options = {"threads": args.threads, "tokens_per_batch": args.tokens_per_batch}
+    write_atomic(folder / RUN, dump_json({**environment(), **seconds, "options": options, **volatile}))
+
+
+def _key(module: str, spec: Any, read: Mapping[str, list[Path]]) -> Key | None:
+    """Return the identity of a job of the workflow; other callers of `run_job` have none."""
+    package, _, rule = module.partition(".")
+    if package != "scripts":
+        return None
+    inputs = {name: hashed(paths) for name, paths in read.items() if paths}
+    return Key(rule, canonical(spec), code_files(module), environment_digest(rule), inputs)
+
+
+def _note_reuse(folder: Path, key: str, store: Store) -> None:
+    """Say in the log and in run.json that nothing was computed; the figures stay those of the job that did."""
+    print(f"reused {key[:12]} from the store {store.root}; it was not computed again")
+    run = json.loads((folder / RUN).read_text(encoding="utf-8"))
+    write_atomic(folder / RUN, dump_json({**run, "reused": True}))
+
+
+def _stamps(key: Key | None) -> list[tuple[int, int]]:
+    """Return date and size of the job's code, to notice an edit while the job runs."""
+    found = [(ROOT / name).stat() for name in key.files] if key else []
+    return [(s.st_mtime_ns, s.st_size) for s in found]
+
+
+def _keep(store: Store, key: Key, final: Path, *, unchanged: bool) -> None:
+    """Keep a result unless it may not be what its key says."""
+    strange = [f"{name} {there} runs, {locked} is locked" for name, there, locked in unlocked(key.rule)]
+    doubt = "; ".join(strange) if unchanged else "the code changed while the job ran"
+    if doubt:
+        print(f"note: not kept in the store {store.root}: {doubt}", file=sys.stderr)
+    else:
+        store.keep(key.digest, final)
+
+
+def _inputs(args: argparse.Namespace, inputs: dict[str, str]) -> dict[str, list[Path]]:
+    """Return option -> the manifests given there, in order."""
+    values = {name.replace("-", "_"): getattr(args, name.replace("-", "_")) for name in inputs}
+    paths = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
+    return {name: [p for p in found if p is not None and p.name == MANIFEST] for name, found in paths.items()}
 
 
 def _is_full(error: Exception) -> bool:
@@ -103,30 +188,3 @@ def publish(folder: Path, final: Path) -> None:
         final.rename(old)
     folder.rename(final)
     shutil.rmtree(old, ignore_errors=True)
-
-
-def _device() -> str:
-    """Return the name of the GPU that the job used, or "cpu"."""
-    torch = sys.modules.get("torch")  # in the resident worker it is there in every job, so being there says nothing
-    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_initialized() else "cpu"
-
-
-def environment() -> dict[str, Any]:
-    """Return what ran this job: versions of the packages already imported, the machine, the attempt."""
-    names = (
-        "torch",
-        "tokenizers",
-        "sentencepiece",
-        "datasets",
-        "huggingface_hub",
-        "transformers",
-        "numpy",
-        "pyarrow",
-        "pandas",
-    )
-    versions = {n: metadata.version(n.replace("_", "-")) for n in names if n in sys.modules}
-    return {
-        "versions": {"python": platform.python_version(), **versions},
-        "device": _device(),
-        "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
-    }

@@ -1,8 +1,8 @@
 """Manifests: the small deterministic files that stand for heavy folders.
 
 `manifest.json` lists every file of its folder with size and sha256, and a few counts. It holds no time, host or
-path, so equal content gives equal bytes and Snakemake's checksums cut reruns off. `run.json` beside it holds what
-is volatile (versions, device, seconds); nothing depends on it.
+path, so equal content gives equal bytes and Snakemake's checksums cut reruns off. How the result came about lies beside
+it and nothing depends on it: `spec.json` and `key.json` (what was asked for), `run.json` (versions, device, seconds).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 
 from stilts.errors import UserError
 
-MANIFEST, RUN, SPEC = "manifest.json", "run.json", "spec.json"
-VOLATILE = (MANIFEST, RUN)
+MANIFEST, RUN, SPEC, KEY = "manifest.json", "run.json", "spec.json", "key.json"
+ASIDE = (MANIFEST, RUN, SPEC, KEY)
 
 
 def sha256(path: Path) -> str:
@@ -43,14 +43,14 @@ def write_atomic(path: Path, text: str) -> None:
 
 
 def write_manifest(folder: Path, facts: dict[str, Any] | None = None) -> Path:
-    """Write `folder/manifest.json` over every file below `folder` (run.json aside); return its path.
+    """Write `folder/manifest.json` over every file below `folder` that is part of the result; return its path.
 
     facts: deterministic counts and names worth reading (rows, labels, layers), never times or paths.
     """
     files = {
         p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": sha256(p)}
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name not in VOLATILE and not p.name.endswith(".part")
+        if p.is_file() and p.name not in ASIDE and not p.name.endswith(".part")
     }
     path = folder / MANIFEST
     write_atomic(path, dump_json({"facts": facts or {}, "files": files}))
