@@ -44,6 +44,7 @@ rule data:
 
 
 onstart:
+    hold_lock()
     explain()
     start_worker()
 

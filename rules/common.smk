@@ -24,6 +24,8 @@ from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
 from stilts.provenance.store import VARIABLE, Store
 from stilts.reruns.causes import key_of_plan, planned_jobs
+from stilts.reruns.lock import hold_lock, release_stale
+from stilts.reruns.records import restore_records
 from stilts.reruns.words import tell
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
@@ -52,6 +54,9 @@ STUDY = or_stop(lambda: Study(load_config(config)))
 SPECS = Specs(STUDY)
 CONFIG = STUDY.config
 ROOT = STUDY.root
+if workflow.is_main_process:
+    release_stale()
+    restore_records(Path(ROOT))
 STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
 JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')}"
 shell.prefix(f"export {JOB_ENVIRONMENT} {JOB_STORE}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}"))
@@ -118,8 +123,8 @@ def local_weights(wildcards):
     return sorted(str(p) for p in Path(backbone.path).glob("*") if p.is_file()) if backbone.source == "local" else []
 
 
-def local_folder(wildcards):
-    """Return the argument that names the user's folder, or nothing."""
+def local_folder(wildcards, input):
+    """Return the argument that names the user's folder, or nothing; with `input` a path is no rerun trigger."""
     if hasattr(wildcards, "backbone"):
         backbone = STUDY.backbone(wildcards.backbone)
         return f"--local {shlex.quote(backbone.path)}" if backbone.source == "local" else ""

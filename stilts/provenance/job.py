@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import argparse
 import errno
+import fcntl
 import json
+import os
 import re
 import shutil
 import sys
@@ -37,6 +39,7 @@ from stilts.provenance.manifest import (
 from stilts.provenance.store import Store
 
 Work = Callable[[dict[str, Any], argparse.Namespace, Path], dict[str, Any] | None]
+LOCK = "lock.part"  # what ends in .part is no part of a result
 Reads = Callable[[dict[str, Any], argparse.Namespace], list[Path]]
 
 
@@ -61,9 +64,9 @@ def run_job(
     args = _parser(work, inputs, copies or {}).parse_args(argv)
     final = args.output.parent
     folder = final.with_name(final.name + ".part")
+    claim = None
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        claim = _claim(folder)
         read = _inputs(args, inputs) | ({"reads": reads(args.spec, args)} if reads else {})
         for manifest in (path for paths in read.values() for path in paths):
             read_manifest(manifest)
@@ -75,12 +78,14 @@ def run_job(
             _note_reuse(folder, key.digest, store)
         else:
             _make(work, args, folder)
+        targets = {getattr(args, option.replace("-", "_")): name for option, name in (copies or {}).items()}
+        targets.pop(None, None)
         if key is not None:
-            write_atomic(folder / KEY, key.dump())
+            write_atomic(folder / KEY, key.dump(list(targets)))
+        (folder / LOCK).unlink()
         publish(folder, final)
-        for option, name in (copies or {}).items():
-            if target := getattr(args, option.replace("-", "_")):
-                write_atomic(target, (final / name).read_text(encoding="utf-8"))
+        for target, name in targets.items():
+            write_atomic(target, (final / name).read_text(encoding="utf-8"))
         if store is not None and not reused:
             _keep(store, key, final, unchanged=stamps == _stamps(key))
     except UserError as error:
@@ -93,8 +98,34 @@ def run_job(
         print(f"error: no space left on device while writing {name}: free some space and run again", file=sys.stderr)
         return 2
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if claim is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(claim)
     return 0
+
+
+def _claim(folder: Path) -> int:
+    """Return a handle that holds an empty folder; wait while a job of a killed run still makes the same result."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o664)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print("waiting for another process that makes the same result", flush=True)
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        except OSError:  # a file system without locks
+            pass
+        try:
+            ours = os.path.samestat(os.fstat(handle), (folder / LOCK).stat())
+        except FileNotFoundError:
+            ours = False
+        if ours:
+            for path in folder.iterdir():
+                if path.name != LOCK:
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            return handle
+        os.close(handle)
 
 
 def _module(work: Work) -> str:

@@ -42,8 +42,8 @@ class Key:
         hashes = {name: [h for _, h in entries] for name, entries in self.inputs.items() if entries}
         return digest_of_parts(self.rule, self.spec, self.code, self.versions, hashes)
 
-    def dump(self) -> str:
-        """Return the text of `key.json`."""
+    def dump(self, copies: Sequence[Path] = ()) -> str:
+        """Return the text of `key.json`. copies: files outside the result's folder that the job wrote as well."""
         return dump_json(
             {
                 "format": FORMAT,
@@ -54,6 +54,7 @@ class Key:
                 "files": dict(self.files),
                 "versions": self.versions,
                 "inputs": {name: [list(e) for e in entries] for name, entries in self.inputs.items()},
+                "copies": [path.as_posix() for path in copies],
             }
         )
 
@@ -79,7 +80,7 @@ def read_key(folder: Path) -> dict[str, Any] | None:
         files = raw["files"]
         hashes = {name: [h for _, h in entries] for name, entries in raw["inputs"].items() if entries}
         parts = (raw["rule"], canonical(raw["spec"]), digest_of(files), raw["versions"], hashes)
-        found = digest_of_parts(*parts) if raw["format"] == FORMAT else None
+        found = digest_of_parts(*parts) if raw["format"] == FORMAT and isinstance(raw["copies"], list) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if found is not None and found != raw["key"]:

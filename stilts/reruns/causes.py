@@ -83,11 +83,10 @@ class _Explain:
 
     def _told(self, job: Any, reason: Any, causes: list[str]) -> list[str]:
         """Return the causes that Snakemake alone knows."""
-        told = []
-        if reason.forced:
-            told.append("forced on the command line")
-        if reason.incomplete_output:
-            told.append("it was interrupted")
+        told, asked = [], self.dag.workflow.dag_settings
+        if reason.forced or reason.incomplete_output:
+            forced = asked.forceall or asked.forcetargets or asked.forcerun
+            told.append("forced on the command line" if forced else "it was interrupted")
         told += [f"other content: {f}" for f in sorted(map(str, reason.updated_input)) if f not in self.running]
         if reason.input_changed:
             told += self._inputs(job)
@@ -104,7 +103,8 @@ class _Explain:
         before = set(self.dag.workflow.persistence.input(job.output[0]) or [])
         now = set(map(str, job.input))
         changes = [f"input + {f}" for f in sorted(now - before - self.running)]
-        return changes + [f"input - {f}" for f in sorted(before - now)]
+        changes += [f"input - {f}" for f in sorted(before - now)]
+        return changes or (["the order of its input files changed"] if before == now else [])
 
     def _kept(self, job: Any) -> bool:
         """Whether the store holds the result, as far as that can be told before the jobs above it ran."""

@@ -24,7 +24,7 @@ def tell(jobs: Sequence[Planned], total: int) -> str:
         groups[job.causes].append(job)
     followers = groups.pop((), [])
     lines = [f"What will run, and why ({len(jobs)} of {total} jobs):"]
-    for causes, members in sorted(groups.items(), key=lambda g: (NOT_THERE in g[0], g[0]))[: 3 * MOST]:
+    for causes, members in sorted(groups.items(), key=lambda g: NOT_THERE in g[0])[: 3 * MOST]:
         lines += ["", *(f"  {cause}" for cause in _some(causes, "more causes"))]
         lines += [f"    {line}" for line in _by_rule(members)]
     if len(groups) > 3 * MOST:
