@@ -131,14 +131,14 @@ def local_folder(wildcards, input):
     return f"--local {shlex.quote(CONFIG.local_data)}" if CONFIG.provider == "local" else ""
 
 
-def data_of(task):
-    """Return the manifest of a task's examples."""
-    return f"{ROOT}/data/{task}/manifest.json"
+def data_of(task, part=""):
+    """Return the manifest of a task's examples, or of a part of them (`training.`, `test.`)."""
+    return f"{ROOT}/data/{task}/{part}manifest.json"
 
 
-def tokens_of(backbone, task):
-    """Return the manifest of a task's tokens."""
-    return f"{ROOT}/tokens/{backbone}/{task}/manifest.json"
+def tokens_of(backbone, task, part=""):
+    """Return the manifest of a task's tokens, or of a part of them (`training.`, `test.`)."""
+    return f"{ROOT}/tokens/{backbone}/{task}/{part}manifest.json"
 
 
 def tokenizer_of(wildcards):
@@ -165,47 +165,47 @@ def encoder_of(wildcards):
 
 def corpus_tokens(wildcards):
     """Return the tokens a stand-in is pretrained on."""
-    return tokens_of(wildcards.backbone, STUDY.backbone(wildcards.backbone).pretraining.corpus)
+    return tokens_of(wildcards.backbone, STUDY.backbone(wildcards.backbone).pretraining.corpus, "training.")
 
 
 def corpus_data(wildcards):
     """Return the text a stand-in's tokenizer learns from."""
-    return data_of(STUDY.backbone(wildcards.backbone).pretraining.corpus)
+    return data_of(STUDY.backbone(wildcards.backbone).pretraining.corpus, "training.")
 
 
 def recipe_tokens(wildcards):
     """Return the tokens of a recipe's tasks, in the recipe's order."""
-    return [tokens_of(wildcards.backbone, t) for t in STUDY.recipe(wildcards.recipe).tasks]
+    return [tokens_of(wildcards.backbone, t, "training.") for t in STUDY.recipe(wildcards.recipe).tasks]
 
 
 def recipe_data(wildcards):
     """Return the examples of a recipe's tasks, in the recipe's order."""
-    return [data_of(t) for t in STUDY.recipe(wildcards.recipe).tasks]
+    return [data_of(t, "training.") for t in STUDY.recipe(wildcards.recipe).tasks]
 
 
 def train_tokens(wildcards):
     """Return the tokens a target is tuned on."""
-    return tokens_of(wildcards.backbone, STUDY.train_task(wildcards.target))
+    return tokens_of(wildcards.backbone, STUDY.train_task(wildcards.target), "training.")
 
 
 def target_tokens(wildcards):
-    """Return the tokens of a target's own examples."""
-    return tokens_of(wildcards.backbone, wildcards.target)
+    """Return the tokens a target is tested on."""
+    return tokens_of(wildcards.backbone, wildcards.target, "test.")
 
 
 def target_data(wildcards):
-    """Return a target's own examples."""
-    return data_of(wildcards.target)
+    """Return the examples a target is tested on."""
+    return data_of(wildcards.target, "test.")
 
 
 def dev_tokens(wildcards):
     """Return the tokens a target is selected on."""
-    return tokens_of(wildcards.backbone, STUDY.dev_task(wildcards.target))
+    return tokens_of(wildcards.backbone, STUDY.dev_task(wildcards.target), "training.")
 
 
 def dev_data(wildcards):
     """Return the examples a target is selected on."""
-    return data_of(STUDY.dev_task(wildcards.target))
+    return data_of(STUDY.dev_task(wildcards.target), "training.")
 
 
 def tuned_of(wildcards):

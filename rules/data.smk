@@ -57,6 +57,8 @@ rule prepare:
         raw=raw_of,
     output:
         manifest=f"{ROOT}/data/{{task}}/manifest.json",
+        training=f"{ROOT}/data/{{task}}/training.manifest.json",
+        test=f"{ROOT}/data/{{task}}/test.manifest.json",
     log:
         f"{ROOT}/logs/prepare/{{task}}.log",
     benchmark:

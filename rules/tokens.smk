@@ -33,6 +33,8 @@ rule tokenize:
         tokenizer=tokenizer_of,
     output:
         manifest=f"{ROOT}/tokens/{{backbone}}/{{task}}/manifest.json",
+        training=f"{ROOT}/tokens/{{backbone}}/{{task}}/training.manifest.json",
+        test=f"{ROOT}/tokens/{{backbone}}/{{task}}/test.manifest.json",
     log:
         f"{ROOT}/logs/tokenize/{{backbone}}/{{task}}.log",
     benchmark:

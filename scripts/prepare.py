@@ -37,4 +37,4 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"raw": ""}))
+    sys.exit(run_job(work, {"raw": ""}, in_parts=True))

@@ -21,4 +21,4 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"data": "", "tokenizer": ""}))
+    sys.exit(run_job(work, {"data": "", "tokenizer": ""}, in_parts=True))

@@ -32,3 +32,22 @@ def hub_mirror() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data beside this clone (../shared/hub)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """Return a folder (with a space in its name) where the tiny study has run once for all tests; leave it as it is."""
+    from filelock import FileLock
+
+    from tests.study_case import snakemake
+
+    base = tmp_path_factory.getbasetemp()
+    base = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = base / "a study"
+    with FileLock(base / "study.lock"):
+        if not (folder / "output.txt").is_file():
+            folder.mkdir(exist_ok=True)
+            done = snakemake(folder)
+            assert done.returncode == 0, done.stdout[-6000:]
+            (folder / "output.txt").write_text(done.stdout)
+    return folder

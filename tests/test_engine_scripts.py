@@ -235,7 +235,7 @@ def test_layers_that_do_not_exist(root, tmp_path, capsys):
     refused(capsys, tmp_path / "e", status, "hidden state 9; the encoder has 2 layers")
 
 
-@pytest.mark.parametrize("lost", ["tokens.json", "test.ids.npy", "model.safetensors"])
+@pytest.mark.parametrize("lost", ["test.tokens.json", "test.ids.npy", "model.safetensors"])
 def test_an_input_that_lost_a_file(root, tmp_path, capsys, lost):
     import shutil
 

@@ -34,7 +34,7 @@ def test_fetch_writes_the_raw_layout_and_the_commit(world):
         f"PAWS-X.{c}/{s}.parquet"
         for c in ("de", "en")
         for s in ("test", "train", "validation")
-        if (c, s) != ("de", "train")
+        if c == "en" or s == "test"  # no model is trained or selected on German
     ]
     assert rows_of(world.output.parent / "PAWS-X.de" / "test.parquet")[1]["sentence1"] == "de test 1"
 

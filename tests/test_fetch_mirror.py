@@ -88,7 +88,7 @@ def test_tydiqa_languages_from_ids(examples):
     folder, found = examples("tydiqa", ["en", "ko", "sw"])
     assert found["rows"] == {
         "train": {"en": 3256},
-        "validation": {"en": 440, "ko": 276, "sw": 499},
+        "validation": {"en": 440},
         "test": {"en": 440, "ko": 276, "sw": 499},
     }
     assert found["quirks"]["other_languages"]["train"] == {"korean": 1349, "swahili": 2256}
@@ -98,7 +98,7 @@ def test_tydiqa_languages_from_ids(examples):
 
 def test_pawsx_labels_are_strings(examples):
     folder, found = examples("pawsx", ["de", "en"], splits={"train": "train", "validation": "validation"})
-    assert found["rows"] == {"train": {"en": 1598}, "validation": {"de": 400, "en": 400}}
+    assert found["rows"] == {"train": {"en": 1598}, "validation": {"en": 400}}
     assert sum(row["label"] for row in rows_of(folder / "train.parquet")) == 694
 
 
@@ -121,7 +121,7 @@ def test_copa_test_has_nothing_to_score(mirror, home, monkeypatch, capsys):
 def test_udpos_of_the_mirror(examples):
     folder, found = examples("udpos", ["en", "th", "vi"])
     assert found["rows"]["test"] == {"en": 2077, "th": 1000, "vi": 800}
-    assert found["quirks"]["no_table"] == {"validation": {"th": 1}}
+    assert "no_table" not in found["quirks"]
     assert found["quirks"]["tokens_with_blanks"]["test"] == {"vi": 2079}
     first = rows_of(folder / "train.parquet")[0]
     names = [found["labels"][tag] for tag in first["tags"]]

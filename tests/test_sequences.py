@@ -19,8 +19,8 @@ from tests.engine_case import TRAINED, make_tokenizer, split_of, toy
 def fake_split(folder, kind: str, segments: list[list[int]], **arrays) -> TokenSplit:
     """Write token files with segments of the given sizes; sub-words count upwards from 10, so that each is unique."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / INFO).write_text(
-        f'{{"kind": "{kind}", "languages": ["en"], "special": [0, 1, 2, 3, 9], "vocabulary": 10, "splits": ["train"]}}'
+    (folder / f"train.{INFO}").write_text(
+        f'{{"kind": "{kind}", "languages": ["en"], "special": [0, 1, 2, 3, 9], "vocabulary": 10}}'
     )
     sizes = [n for example in segments for n in example]
     base = {

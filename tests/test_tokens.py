@@ -250,13 +250,12 @@ def test_a_missing_split_is_named(tokenizer, tmp_path):
 
 
 def test_a_tokenizer_of_another_backbone_is_refused(tmp_path):
-    (tmp_path / "tokens.json").write_text(
+    (tmp_path / "train.tokens.json").write_text(
         json.dumps(
             {
                 "kind": "masked_lm",
                 "languages": ["qaa"],
                 "special": [0, 1, 2, 3, 9],
-                "splits": ["train"],
                 "vocabulary": 10,
             }
         )

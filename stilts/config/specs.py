@@ -41,10 +41,12 @@ class Specs:
     def fetch(self, task: str) -> dict:
         """Where a task's raw files come from."""
         spec = self.study.task(task)
+        # A task without test sets, that is only trained on, is read in the source language alone.
+        manifold = "test" in spec.source.splits or spec.retrieval or spec.kind == "masked_lm"
         return {
             "task": slim(spec, "source"),
             "provider": self.config.provider,
-            "languages": self.study.languages(task),
+            "languages": self.study.languages(task) if manifold else [self.config.source_language],
             "source_language": self.config.source_language,
         }
 

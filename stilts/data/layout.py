@@ -67,18 +67,27 @@ class Request:
         names = [match[1] for match in map(pattern.fullmatch, configs) if match]
         return sorted(codes.get(name, name) for name in names)
 
-    def parts(self) -> list[Part]:
-        """List the tables that are needed, in the order of splits, then languages.
+    def languages_in(self, split: str) -> list[str]:
+        """Return the languages whose rows of a split are read.
 
-        Training rows come from the source language only: train splits of other languages are machine translations.
+        Training rows are the source language's (other train splits are machine translations), and so are the dev rows
+        that models are selected on; only a task that nothing is trained on has dev sets in other languages.
         """
+        if split == "train":
+            return [self.source_language]
+        if split == "validation" and not self.task.retrieval:
+            return [language for language in self.languages if language == self.source_language]
+        return list(self.languages)
+
+    def parts(self) -> list[Part]:
+        """List the tables that are needed, in the order of splits, then languages."""
         source = self.task.source
         found = []
         for split in SPLITS:
             if split not in source.splits:
                 continue
             if source.languages_in == "config":
-                for language in [self.source_language] if split == "train" else self.languages:
+                for language in self.languages_in(split):
                     config = source.config.format(language=self.name_of(language))
                     optional = split == "validation" and language != self.source_language
                     found.append(Part(split, config, source.splits[split], language, optional))

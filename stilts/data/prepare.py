@@ -144,7 +144,7 @@ def _rows_by_language(
     if part.language is not None:
         yield part.language, None
         return
-    chosen = [request.source_language] if part.split == "train" else list(request.languages)
+    chosen = request.languages_in(part.split)
     codes = {request.name_of(language): language for language in chosen}
     rows: dict[str, list[int]] = {}
     for row, name in enumerate(ids):
@@ -161,7 +161,7 @@ def _check_languages(request: Request, examples: Examples, tables: list[Part], r
     expected = [part.language for part in tables if part.language and not part.optional]
     by_prefix = request.task.source.languages_in == "id_prefix"
     if by_prefix:
-        expected = [request.source_language] if examples.split == "train" else list(request.languages)
+        expected = request.languages_in(examples.split)
     empty = ", ".join(language for language in expected if not examples.rows[language])
     if not empty:
         return

@@ -21,6 +21,12 @@ DYNAMIC = {"__import__", "exec", "eval"}
 DYNAMIC_METHODS = {"import_module", "run_path", "run_module"}
 LOADERS = ("importlib", "runpy", "pkgutil", "imp", "zipimport")
 HARMLESS = {"importlib.metadata", "importlib.resources"}  # they read files and import nothing
+# They only show progress, or record and keep what was computed: no edit of theirs can change a result.
+NEUTRAL = (
+    "stilts/progress.py",
+    "stilts/data/bars.py",
+    *(f"stilts/provenance/{name}.py" for name in ("code", "environment", "key", "machine", "store")),
+)
 
 
 def code_digest(module: str, root: Path = ROOT) -> str:
@@ -30,7 +36,7 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 
 def code_files(module: str, root: Path = ROOT) -> dict[str, str]:
     """Return file -> fingerprint (hex) of a module's closure and of the data files it declares; names from root."""
-    files = closure(module, root)
+    files = [p for p in closure(module, root) if p.relative_to(root).as_posix() not in NEUTRAL]
     prints = {p.relative_to(root).as_posix(): _fingerprint(p) for p in files}
     declared = {d for p in files for d in _data_files(p, root)}
     return dict(sorted((prints | {d.relative_to(root).as_posix(): _bytes_print(d) for d in declared}).items()))

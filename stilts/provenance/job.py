@@ -27,14 +27,15 @@ from stilts.provenance.key import Key, hashed
 from stilts.provenance.machine import environment
 from stilts.provenance.manifest import (
     KEY,
-    MANIFEST,
     RUN,
     SPEC,
     canonical,
     dump_json,
+    is_manifest,
     read_manifest,
     write_atomic,
     write_manifest,
+    write_parts,
 )
 from stilts.provenance.store import Store
 
@@ -51,6 +52,7 @@ def run_job(
     reads: Reads | None = None,
     copies: Mapping[str, str] | None = None,
     outside: bool = False,
+    in_parts: bool = False,
 ) -> int:
     """Run one job, or take its result from the store; return its exit status.
 
@@ -59,6 +61,7 @@ def run_job(
     "+" or "*" for many, "?" for an optional one); those that are manifests are checked against their folders before
     any work. reads(spec, args): manifests the work reads that no option names. copies: option -> file of the result
     that is copied to the path given there. outside: the work reads the outside world, so nothing is reused.
+    in_parts: the result is a task's, whose training and test parts get a manifest each.
     A UserError becomes one message and status 2.
     """
     args = _parser(work, inputs, copies or {}).parse_args(argv)
@@ -78,6 +81,8 @@ def run_job(
             _note_reuse(folder, key.digest, store)
         else:
             _make(work, args, folder)
+            if in_parts:
+                write_parts(folder)
         targets = {getattr(args, option.replace("-", "_")): name for option, name in (copies or {}).items()}
         targets.pop(None, None)
         if key is not None:
@@ -201,7 +206,7 @@ def _inputs(args: argparse.Namespace, inputs: dict[str, str]) -> dict[str, list[
     """Return option -> the manifests given there, in order."""
     values = {name.replace("-", "_"): getattr(args, name.replace("-", "_")) for name in inputs}
     paths = {name: value if isinstance(value, list) else [value] for name, value in values.items()}
-    return {name: [p for p in found if p is not None and p.name == MANIFEST] for name, found in paths.items()}
+    return {name: [p for p in found if p is not None and is_manifest(p.name)] for name, found in paths.items()}
 
 
 def _is_full(error: Exception) -> bool:

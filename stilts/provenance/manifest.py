@@ -15,7 +15,7 @@ from typing import Any
 from stilts.errors import UserError
 
 MANIFEST, RUN, SPEC, KEY = "manifest.json", "run.json", "spec.json", "key.json"
-ASIDE = (MANIFEST, RUN, SPEC, KEY)
+TRAINING, TEST = f"training.{MANIFEST}", f"test.{MANIFEST}"
 
 
 def sha256(path: Path) -> str:
@@ -50,11 +50,33 @@ def write_manifest(folder: Path, facts: dict[str, Any] | None = None) -> Path:
     files = {
         p.relative_to(folder).as_posix(): {"bytes": p.stat().st_size, "sha256": sha256(p)}
         for p in sorted(folder.rglob("*"))
-        if p.is_file() and p.name not in ASIDE and not p.name.endswith(".part")
+        if p.is_file() and not is_aside(p.name) and not p.name.endswith(".part")
     }
     path = folder / MANIFEST
     write_atomic(path, dump_json({"facts": facts or {}, "files": files}))
     return path
+
+
+def is_aside(name: str) -> bool:
+    """Whether a file lies beside a result and is no part of it."""
+    return name in (RUN, SPEC, KEY) or is_manifest(name)
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file is the manifest of a result or of a part of one."""
+    return name == MANIFEST or name.endswith(f".{MANIFEST}")
+
+
+def write_parts(folder: Path) -> None:
+    """Write the manifests of what training reads of a task (train, validation) and of the rest, from the whole's.
+
+    A language that is added changes the test sets only, and then no training runs again.
+    """
+    files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    training = {name: entry for name, entry in files.items() if name.startswith(("train.", "validation."))}
+    rest = {name: entry for name, entry in files.items() if name not in training}
+    for name, part in ((TRAINING, training), (TEST, rest)):
+        write_atomic(folder / name, dump_json({"facts": {}, "files": part}))
 
 
 def read_manifest(path: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from stilts.provenance.manifest import ASIDE, MANIFEST, dump_json, sha256, write_atomic
+from stilts.provenance.manifest import MANIFEST, dump_json, is_aside, sha256, write_atomic
 
 ENTRY, FILES, TEMPORARY, DAMAGED = "entry.json", "files", "tmp", "damaged"
 VARIABLE = "STILTS_STORE"  # set by the workflow for its jobs: a path is no part of a spec
@@ -114,7 +114,7 @@ class Entry:
     @classmethod
     def read(cls, place: Path) -> Entry:
         """Measure one entry."""
-        found = [p.stat() for p in (place / FILES).rglob("*") if p.is_file() and p.name not in ASIDE]
+        found = [p.stat() for p in (place / FILES).rglob("*") if p.is_file() and not is_aside(p.name)]
         return cls(
             place, sum(s.st_size for s in found), (place / ENTRY).stat().st_mtime, any(s.st_nlink > 1 for s in found)
         )
@@ -161,7 +161,7 @@ def _holds(path: Path, entry: dict[str, str | int]) -> bool:
 def _share(source: Path, target: Path) -> None:
     """Put a file of a result into the store: a hard link, both names read-only; what lies aside is copied."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.name in ASIDE or not _link(source, target):
+    if is_aside(source.name) or not _link(source, target):
         shutil.copyfile(source, target)
     target.chmod(0o444)
 
@@ -169,7 +169,7 @@ def _share(source: Path, target: Path) -> None:
 def _give(source: Path, target: Path) -> None:
     """Put a file of the store into a result; manifests get a date of their own, which Snakemake compares."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    if source.name in ASIDE or not _link(source, target):
+    if is_aside(source.name) or not _link(source, target):
         shutil.copyfile(source, target)
 
 

@@ -13,7 +13,7 @@ from stilts.config.models import Config
 from stilts.errors import UserError
 from stilts.provenance.code import code_files
 from stilts.provenance.key import digest_of_parts, read_key
-from stilts.provenance.manifest import MANIFEST, canonical, sha256
+from stilts.provenance.manifest import canonical, is_manifest, sha256
 from stilts.provenance.store import Store
 from stilts.reruns.difference import Difference, differences
 from stilts.reruns.leaves import source_of
@@ -126,7 +126,7 @@ def key_of_plan(rule: str, spec: str, code: str, versions: str, inputs: Any) -> 
 def named_hashes(inputs: Any) -> dict[str, list[str]]:
     """Return option -> hashes of its manifests, from Snakemake's named inputs. Raises FileNotFoundError."""
     found = {
-        name: [Path(p) for p in ([value] if isinstance(value, str) else value) if Path(p).name == MANIFEST]
+        name: [Path(p) for p in ([value] if isinstance(value, str) else value) if is_manifest(Path(p).name)]
         for name, value in inputs.items()
     }
     return {name: [_hash(p) for p in paths] for name, paths in found.items() if paths}

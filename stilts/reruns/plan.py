@@ -16,8 +16,14 @@ CHECKSUM_BYTES = 64 * 1000**2
 
 
 @contextmanager
-def plan_of(configfiles: Sequence[Path], folder: Path, targets: Sequence[str] = (), root: Path = ROOT) -> Iterator[Any]:
-    """Yield Snakemake's DAG for a study whose results lie below `folder`; only inside the block does it answer.
+def plan_of(
+    configfiles: Sequence[Path],
+    folder: Path,
+    targets: Sequence[str] = (),
+    root: Path = ROOT,
+    snakefile: str = "Snakefile",
+) -> Iterator[Any]:
+    """Yield Snakemake's workflow, planned, of a study whose results lie below `folder`; it answers inside the block.
 
     Raises UserError with Snakemake's message when the workflow cannot be planned.
     """
@@ -30,7 +36,7 @@ def plan_of(configfiles: Sequence[Path], folder: Path, targets: Sequence[str] = 
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             workflow = api.workflow(
-                ResourceSettings(cores=1), config, snakefile=root / "Snakefile", workdir=folder.resolve()
+                ResourceSettings(cores=1), config, snakefile=root / snakefile, workdir=folder.resolve()
             )
             settings = DAGSettings(targets=set(targets), force_incomplete=True, max_checksum_file_size=CHECKSUM_BYTES)
             workflow.dag(settings)

@@ -13,7 +13,7 @@ from typing import Any
 
 from stilts.errors import UserError
 from stilts.provenance.key import read_key
-from stilts.provenance.manifest import KEY, MANIFEST, canonical
+from stilts.provenance.manifest import KEY, MANIFEST, canonical, is_manifest
 
 # Rules that read the outside world: the key does not hold all their inputs.
 OUTSIDE = ("fetch", "fetch_backbone")
@@ -53,9 +53,8 @@ def _lost(root: Path, persistence: Any) -> Iterator[tuple[Path, list[str]]]:
             if manifests:
                 yield owner, manifests
             owner, manifests = here, []
-            output = (here / MANIFEST).as_posix()
-            if not os.path.exists(path_of(output)):
-                manifests = [output]
+            found = [(here / name).as_posix() for name in sorted(files) if is_manifest(name)]
+            manifests = [] if all(os.path.exists(path_of(output)) for output in found) else found
         elif MANIFEST in files and manifests and owner in here.parents:
             manifests.append((here / MANIFEST).as_posix())
     if manifests:

@@ -47,10 +47,10 @@ def build_tokens(kind: str, data: Path, tokenizer: Tokenizer, folder: Path) -> d
     that no sub-word span covers.
     """
     files = sorted(data.glob("*.parquet"))
-    columns = {p.stem: pq.read_table(p).to_pydict() for p in files}
-    languages = sorted({language for c in columns.values() for language in c["language"]})
     facts: dict[str, Any] = {"kind": kind, "splits": {}}
-    for split, rows in columns.items():
+    for path in files:
+        split, rows = path.stem, pq.read_table(path).to_pydict()
+        languages = sorted(set(rows["language"]))
         flat = Flat()
         more, counts = BUILDERS[kind](rows, tokenizer, flat)
         code = {language: i for i, language in enumerate(languages)}
@@ -58,8 +58,9 @@ def build_tokens(kind: str, data: Path, tokenizer: Tokenizer, folder: Path) -> d
         arrays["language"] = np.asarray([code[language] for language in rows["language"]], np.int16)
         write_split(folder, split, arrays)
         facts["splits"][split] = counts | _sizes(arrays, languages, tokenizer.unk)
-    info = {"kind": kind, "languages": languages, "special": tokenizer.special, "splits": list(columns)}
-    (folder / INFO).write_text(dump_json(info | {"vocabulary": tokenizer.vocabulary}), encoding="utf-8")
+        info = {"kind": kind, "languages": languages, "special": tokenizer.special}
+        text = dump_json(info | {"vocabulary": tokenizer.vocabulary})
+        (folder / f"{split}.{INFO}").write_text(text, encoding="utf-8")
     return facts
 
 

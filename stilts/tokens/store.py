@@ -1,13 +1,13 @@
 """Token files: a task is tokenised once and shared by all models and seeds.
 
-One folder a task, one set of files a split, all memory-mapped:
+One folder a task, one set of files a split, all memory-mapped; `<split>.tokens.json` names languages and vocabulary:
 
 | file | shape | meaning |
 |---|---|---|
 | `<split>.ids.npy` | int32 [N] | sub-words of every segment end to end, without special tokens |
 | `<split>.segments.npy` | int64 [S + 1] | where segments start in `ids` |
 | `<split>.examples.npy` | int64 [E + 1] | where examples start among the segments |
-| `<split>.language.npy` | int16 [E] | index into `languages` of tokens.json |
+| `<split>.language.npy` | int16 [E] | index into `languages` of <split>.tokens.json |
 | `<split>.labels.npy` | int32 [E] | pair classification, multiple choice: gold label |
 | `<split>.targets.npy` | int32 [N] | tagging: tag at the first sub-word of a word, -100 elsewhere |
 | `<split>.chars.npy` | int32 [N, 2] | question answering: character span of a context sub-word |
@@ -35,15 +35,15 @@ class TokenSplit:
 
     def __init__(self, folder: Path, split: str):
         self.folder, self.split = folder, split
-        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        path = folder / f"{split}.{INFO}"
+        if not path.is_file():
+            there = ", ".join(sorted(p.name.removesuffix(f".{INFO}") for p in folder.glob(f"*.{INFO}")))
+            raise UserError(f'{folder} has no split "{split}" (it holds {there}): check the task\'s `splits`')
+        info = json.loads(path.read_text(encoding="utf-8"))
         self.kind: str = info["kind"]
         self.languages: list[str] = info["languages"]
         self.cls, self.pad, self.sep, self.unk, self.mask = info["special"]
         self.vocabulary: int = info["vocabulary"]
-        if split not in info["splits"]:
-            raise UserError(
-                f'{folder} has no split "{split}" (it holds {", ".join(info["splits"])}): check the task\'s `splits`'
-            )
 
     def __getattr__(self, name: str) -> np.ndarray:
         """Map a file of the split into memory when it is first asked for."""
