@@ -63,9 +63,7 @@ def expected(jobs: Iterable[Job], text: str) -> set[Job]:
         rules = {r for n in names.split() for r in (TAIL.split() if n == "TAIL" else [n])}
         assert rules <= PLACES.keys(), part
         found = {
-            job
-            for job in jobs
-            if job[0] in rules and all(wildcards(job).get(k, "") in v for k, v in allowed.items())
+            job for job in jobs if job[0] in rules and all(wildcards(job).get(k, "") in v for k, v in allowed.items())
         }
         assert found, f"{part} means no job"
         wanted |= found

@@ -13,10 +13,11 @@ from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
 READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
-# What only the stages up to `prepare` read, and the group that only averages use.
+# What only the stages up to `prepare` read, what only those after it read, and the group that only averages use.
 OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "train_task", "group"}
+JUDGED = "metrics"
 # What a task cannot do without, said of the keys that are left out.
-BLANK = {"description": "", "source": {}, "group": "text"}
+BLANK = {"description": "", "source": {}, "group": "text", "metrics": []}
 
 
 def slim(task: TaskSpec, *keep: str) -> dict[str, Any]:
@@ -24,7 +25,7 @@ def slim(task: TaskSpec, *keep: str) -> dict[str, Any]:
 
     Keys at their default are left out as well: `TaskSpec.model_validate` fills them in again.
     """
-    dropped = (READ_BY_PEOPLE | OF_SOME_STAGES) - set(keep)
+    dropped = (READ_BY_PEOPLE | OF_SOME_STAGES | {JUDGED}) - set(keep)
     return BLANK | {k: v for k, v in task.model_dump(exclude_defaults=True).items() if k not in dropped}
 
 
@@ -85,7 +86,9 @@ class Specs:
         made, phase = self.study.recipe(recipe), self.config.intermediate
         alone = len(made.tasks) == 1
         return {
-            "tasks": [{"task": slim(self.study.task(t)), "settings": phase.of(t).model_dump()} for t in made.tasks],
+            "tasks": [
+                {"task": slim(self.study.task(t), JUDGED), "settings": phase.of(t).model_dump()} for t in made.tasks
+            ],
             # One optimizer and one selection for all tasks: several tasks share the phase's, not the first task's.
             "settings": (phase.of(made.tasks[0]) if alone else phase.defaults).model_dump(),
             "mixing": {"examples_cap": 1} if alone else made.model_dump(exclude={"tasks"}),
@@ -96,8 +99,8 @@ class Specs:
     def train_target(self, recipe: str, target: str, depth: str, seed: int) -> dict:
         """How a target is trained on top of an encoder."""
         return {
-            "task": slim(self.study.task(target)),
-            "dev_task": slim(self.study.task(self.study.dev_task(target))),
+            "task": slim(self.study.task(target), JUDGED),
+            "dev_task": slim(self.study.task(self.study.dev_task(target)), JUDGED),
             "settings": self.config.target.of(target).model_dump(),
             "depth": depth if depth == "full" else int(depth),
             "seed": seed,
@@ -110,8 +113,8 @@ class Specs:
         settings = self.config.target.of(target)
         cut = point.split("-")[1].removeprefix("l")
         return {
-            "task": slim(self.study.task(target)),
-            "dev_task": slim(self.study.task(self.study.dev_task(target))),
+            "task": slim(self.study.task(target), JUDGED),
+            "dev_task": slim(self.study.task(self.study.dev_task(target)), JUDGED),
             "settings": {"pooling": settings.pooling, "doc_stride": settings.doc_stride},
             "max_length": settings.max_length if cut == "full" else min(settings.max_length, int(cut)),
             "source_language": self.config.source_language,
@@ -138,7 +141,7 @@ class Specs:
             "target": target,
             "budget_point": point,
             "seed": seed,
-            "task": slim(self.study.task(target)),
+            "task": slim(self.study.task(target), JUDGED),
             "controls": bool(self.grid.controls) and seed in self.grid.control_seeds,
         }
         if self.study.task(target).retrieval:
@@ -153,7 +156,8 @@ class Specs:
             "language_names": self.study.language_names(),
             "backbones": list(self.grid.backbones),
             "targets": [
-                slim(self.study.task(t), "group") | {"languages": self.study.languages(t)} for t in self.grid.targets
+                slim(self.study.task(t), "group", JUDGED) | {"languages": self.study.languages(t)}
+                for t in self.grid.targets
             ],
             "recipes": list(self.grid.recipes),
             "controls": list(self.grid.controls),
