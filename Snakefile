@@ -26,6 +26,8 @@ rule all:
     input:
         f"{ROOT}/report/manifest.json",
         f"{ROOT}/tables/manifest.json",
+        f"{ROOT}/scores.csv",
+        all_scores,
 
 
 rule scores:
