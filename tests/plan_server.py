@@ -30,7 +30,7 @@ class Planner:
         """Return (all jobs, planned jobs, words) of a study: sets of (rule, output), and what `why` says."""
         request = {"folder": str(folder), "config": config and str(config), "project": str(project)}
         print(json.dumps(request | {"snakefile": snakefile}), file=self.server.stdin, flush=True)
-        answer = json.loads(self.server.stdout.readline())
+        self.answer = answer = json.loads(self.server.stdout.readline())
         assert "error" not in answer, answer["error"]
         return [{tuple(job) for job in answer[name]} for name in ("all", "planned")] + [answer["words"]]
 
@@ -52,8 +52,10 @@ def plan(request: dict[str, Any]) -> dict[str, Any]:
     with plan_of(config, Path(request["folder"]), root=project, snakefile=request["snakefile"]) as plan:
         made = [(job.rule.name, str(job.output[0])) for job in plan.dag.jobs if job.output]
         jobs = planned_jobs(plan.dag, plan.globals["CONFIG"], project) if "CONFIG" in plan.globals else []
-        needed = [(job.rule.name, str(job.output[0])) for job in plan.dag.needrun_jobs() if job.output]
-    return {"all": made, "planned": needed, "words": tell(jobs, len(made))}
+        runs = [job for job in plan.dag.needrun_jobs() if job.output]
+        needed = [(job.rule.name, str(job.output[0])) for job in runs]
+        gpus = {str(job.output[0]): job.resources.get("gpu", 0) for job in runs}
+    return {"all": made, "planned": needed, "words": tell(jobs, len(made)), "gpus": gpus}
 
 
 def main() -> None:

@@ -16,13 +16,9 @@ from tests.study_case import ROOT, TINY, changed, manifests, planned, snakemake
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """Return a folder (with a space in its name) where the tiny study has run."""
-    folder = tmp_path_factory.mktemp("a study")
-    done = snakemake(folder)
-    assert done.returncode == 0, done.stdout[-6000:]
-    (folder / "output.txt").write_text(done.stdout)
-    return folder
+def place(finished) -> Path:
+    """Return the folder where the tiny study has run."""
+    return finished
 
 
 @pytest.fixture(scope="module")
@@ -101,31 +97,6 @@ def test_the_same_seed_gives_the_same_bytes(place, tmp_path):
     compared = [name for name in second if "predictions" not in name and "embeddings" not in name]
     assert len(compared) > 20
     assert [name for name in compared if first[name] != second[name]] == []
-
-
-@pytest.mark.parametrize(
-    ("change", "rules"),
-    [
-        ({"runtime": {"threads": 2, "tokens_per_batch": 64}}, set()),
-        ({"title": "Another title"}, {"report"}),
-        (
-            {"target": {"tasks": {"udpos": {"learning_rate": 0.002}}}},
-            {"train_target", "predict", "score", "summarise", "report"},
-        ),
-        ({"retrieval": {"layer": 2, "layers": "all"}}, {"summarise", "report"}),
-    ],
-    ids=["runtime", "title", "one target", "retrieval"],
-)
-def test_an_edit_reruns_what_it_can_change(place, tmp_path, change, rules):
-    config = changed(tmp_path / "edited.yaml", **change)
-    assert set(planned(place, configfile=config)) == rules
-
-
-def test_one_target_edit_reruns_that_target_alone(place, tmp_path):
-    config = changed(tmp_path / "edited.yaml", target={"tasks": {"udpos": {"learning_rate": 0.002}}})
-    jobs = planned(place, configfile=config)
-    # (2 recipes x 2 seeds + random-init) x 2 depths
-    assert (jobs["train_target"], jobs["predict"], jobs["score"]) == (10, 10, 10)
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ class Store:
         try:
             files = json.loads((place / ENTRY).read_text(encoding="utf-8"))["files"]
             fault = next((name for name, entry in files.items() if not _holds(place / FILES / name, entry)), None)
-        except FileNotFoundError:
+        except OSError:  # there is none, or it is not for us to read
             return False
         except (ValueError, KeyError, TypeError, AttributeError):
             files, fault = {}, ENTRY

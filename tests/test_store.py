@@ -1,0 +1,221 @@
+"""The store: whole entries or none, read-only, checked before use, harmless when it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from stilts.errors import UserError
+from stilts.provenance import job
+from stilts.provenance.code import code_files, digest_of
+from stilts.provenance.key import Key, digest_of_parts, read_key
+from stilts.provenance.manifest import is_aside, read_manifest, write_manifest
+from stilts.provenance.store import Store, leftovers, prunable, remove
+
+KEY = "ab" * 32
+
+
+def result(folder: Path, text: str = "weights") -> Path:
+    """Write a small finished result with a part in a folder of its own."""
+    for name in ("model.bin", "part/data.bin"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(f"{text} of {name}")
+    write_manifest(folder / "part")
+    write_manifest(folder)
+    for name in ("run.json", "key.json", "spec.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def test_what_is_kept_comes_back_whole(store, tmp_path):
+    made = result(tmp_path / "made")
+    assert not store.has(KEY)
+    store.keep(KEY, made)
+    assert store.has(KEY)
+    assert store.take(KEY, tmp_path / "again")
+    assert files(tmp_path / "again") == files(made)
+    read_manifest(tmp_path / "again" / "manifest.json")
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_big_files_are_links_and_read_only_what_lies_aside_is_not(store, tmp_path):
+    made = result(tmp_path / "made")
+    store.keep(KEY, made)
+    store.take(KEY, tmp_path / "again")
+    for path in (tmp_path / "again").rglob("*"):
+        if path.is_file():
+            linked = path.samefile(made / path.relative_to(tmp_path / "again"))
+            assert linked != is_aside(path.name)
+            assert bool(path.stat().st_mode & 0o222) == is_aside(path.name)
+    kept = [p for p in (store.place(KEY) / "files").rglob("*") if p.is_file()]
+    assert all(not p.stat().st_mode & 0o222 for p in kept)
+
+
+def test_copies_where_links_are_not_possible(store, tmp_path, monkeypatch):
+    def no_link(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "link", no_link)
+    made = result(tmp_path / "made")
+    store.keep(KEY, made)
+    assert store.take(KEY, tmp_path / "again")
+    assert files(tmp_path / "again") == files(made)
+
+
+@pytest.mark.parametrize("fault", ["other bytes", "longer", "lost", "entry"])
+def test_a_damaged_entry_is_set_aside_and_not_given_out(store, tmp_path, capsys, fault):
+    store.keep(KEY, result(tmp_path / "made"))
+    path = store.place(KEY) / ("entry.json" if fault == "entry" else "files/part/data.bin")
+    path.chmod(0o644)
+    if fault == "lost":
+        path.unlink()
+    else:
+        text = path.read_text()
+        path.write_text("{" if fault == "entry" else text + "x" if fault == "longer" else "W" + text[1:])
+    assert not store.take(KEY, tmp_path / "again")
+    assert not (tmp_path / "again").exists()
+    assert "set aside" in capsys.readouterr().err
+    assert not store.has(KEY)
+    assert len(list((store.root / "damaged").iterdir())) == 1
+    store.keep(KEY, result(tmp_path / "made again"))
+    assert store.take(KEY, tmp_path / "again")
+
+
+def test_a_store_that_cannot_be_written_costs_a_message(tmp_path, capsys):
+    (tmp_path / "file").write_text("in the way")
+    store = Store(tmp_path / "file" / "store")
+    store.keep(KEY, result(tmp_path / "made"))
+    assert "not kept in the store" in capsys.readouterr().err
+    assert not store.take(KEY, tmp_path / "again")
+
+
+def test_many_keep_the_same_result_at_once(store, tmp_path, capsys):
+    made = [result(tmp_path / f"made{i}") for i in range(8)]
+    threads = [threading.Thread(target=store.keep, args=(KEY, folder)) for folder in made]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert store.take(KEY, tmp_path / "again")
+    assert capsys.readouterr().err == ""
+    assert not list((store.root / "tmp").iterdir())
+
+
+def test_prune_removes_only_what_no_result_is_linked_to_and_nobody_used(store, tmp_path):
+    import shutil
+
+    store.keep("a" * 64, result(tmp_path / "in use", "one"))
+    store.keep("b" * 64, result(tmp_path / "removed", "two"))
+    store.keep("c" * 64, result(tmp_path / "removed too", "three"))
+    shutil.rmtree(tmp_path / "removed")
+    shutil.rmtree(tmp_path / "removed too")
+    long_ago = 1_000_000_000
+    for key in ("a" * 64, "b" * 64):
+        os.utime(store.place(key) / "entry.json", (long_ago, long_ago))
+    assert [e.place.name[0] for e in prunable(store, 30)] == ["b"]
+    assert [e.place.name[0] for e in prunable(store, 0)] == ["b", "c"]
+    for entry in prunable(store, 30):
+        remove(entry)
+    assert [store.has(c * 64) for c in "abc"] == [True, False, True]
+    assert leftovers(store, 0) == []
+
+
+# --- keys
+
+
+def test_a_key_depends_on_every_part_and_on_no_folder(tmp_path):
+    parts = ("score", "{}", "c0de", "torch==1", {"data": ["h1", "h2"]})
+    others = [
+        ("mine", *parts[1:]),
+        (parts[0], '{"a":1}', *parts[2:]),
+        (*parts[:2], "other", *parts[3:]),
+        (*parts[:3], "torch==2", parts[4]),
+        (*parts[:4], {"data": ["h2", "h1"]}),
+        (*parts[:4], {"dev": ["h1", "h2"]}),
+        (*parts[:4], {"data": ["h1"]}),
+    ]
+    assert len({digest_of_parts(*p) for p in [parts, *others]}) == 1 + len(others)
+    files = {"scripts/x.py": "f1"}
+    keys = [Key("x", "{}", files, "v", {"data": [(path, "h1")], "none": []}) for path in ("results/a", "other/b")]
+    assert keys[0].digest == keys[1].digest == digest_of_parts("x", "{}", digest_of(files), "v", {"data": ["h1"]})
+
+
+def test_an_edited_key_is_refused(tmp_path):
+    key = Key("x", '{"a":1}', {"scripts/x.py": "f1"}, "torch==1", {"data": [("results/a/manifest.json", "h")]})
+    (tmp_path / "key.json").write_text(key.dump())
+    assert read_key(tmp_path)["spec"] == {"a": 1}
+    raw = json.loads(key.dump()) | {"spec": {"a": 2}}
+    (tmp_path / "key.json").write_text(json.dumps(raw))
+    with pytest.raises(UserError, match="does not give its own digest"):
+        read_key(tmp_path)
+    (tmp_path / "key.json").write_text("{")
+    assert read_key(tmp_path) is None
+
+
+# --- a real script with a store
+
+
+@pytest.fixture
+def randomise(tmp_path, monkeypatch):
+    """Return a function that runs `scripts.randomise` with a store, and the log it left."""
+    from scripts import randomise
+    from stilts.model.checkpoint import save_encoder
+    from tests.engine_case import make_tokenizer, random_encoder, tiny_config
+
+    make_tokenizer(tmp_path / "encoder")
+    save_encoder(tmp_path / "encoder", random_encoder(tiny_config()))
+    encoder = write_manifest(tmp_path / "encoder")
+    monkeypatch.setenv("STILTS_STORE", str(tmp_path / "store"))
+
+    def run(folder: str, seed: int = 1) -> Path:
+        out = tmp_path / folder / "manifest.json"
+        argv = ["--spec", json.dumps({"seed": seed}), "--encoder", str(encoder), "--output", str(out)]
+        assert job.run_job(randomise.work, {"encoder": ""}, argv) == 0
+        return out
+
+    return run
+
+
+def reused(manifest: Path) -> bool:
+    return json.loads((manifest.parent / "run.json").read_text()).get("reused", False)
+
+
+def test_a_second_job_takes_the_result_of_the_first(randomise, capsys):
+    first, second, other = randomise("a"), randomise("b"), randomise("c", seed=2)
+    assert [reused(m) for m in (first, second, other)] == [False, True, False]
+    assert first.read_bytes() == second.read_bytes() != other.read_bytes()
+    assert capsys.readouterr().out.count("reused ") == 1
+
+
+def test_other_versions_than_the_locks_are_not_kept(randomise, monkeypatch, capsys):
+    monkeypatch.setattr(job, "unlocked", lambda rule: [("torch", "9.9", "2.0")])
+    assert [reused(randomise(name)) for name in "ab"] == [False, False]
+    assert "torch 9.9 runs, 2.0 is locked" in capsys.readouterr().err
+
+
+def test_code_that_changes_while_a_job_runs_is_not_kept(randomise, monkeypatch, capsys):
+    stamps = iter(range(4))
+    monkeypatch.setattr(job, "_stamps", lambda key: next(stamps))
+    assert [reused(randomise(name)) for name in "ab"] == [False, False]
+    assert "the code changed while the job ran" in capsys.readouterr().err
+
+
+def test_the_key_beside_a_result_is_the_plans(randomise):
+    out = randomise("a")
+    key = read_key(out.parent)
+    assert key["files"] == code_files("scripts.randomise")
+    assert key["inputs"]["encoder"][0][0].endswith("encoder/manifest.json")
+    assert "key.json" not in read_manifest(out)["files"]
