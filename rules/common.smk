@@ -51,6 +51,8 @@ WORLD_TASKS = (
     "copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tydiqa udpos xcopa xnli xquad".split()
 )
 STUDY = or_stop(lambda: Study(load_config(config)))
+for line in STUDY.notes if workflow.is_main_process else []:
+    print(f"note: {line}", file=sys.stderr)
 SPECS = Specs(STUDY)
 CONFIG = STUDY.config
 ROOT = STUDY.root
@@ -106,15 +108,17 @@ def gpus_of(rule, *names):
 
 
 def raw_of(wildcards):
-    """Return the manifest of a task's raw files."""
+    """Return the manifest of a task's raw files, or of its members' examples."""
+    if STUDY.task(wildcards.task).union:
+        return [data_of(member) for member in STUDY.task(wildcards.task).union]
     place = "world" if CONFIG.provider == "mini" else "raw"
     return f"{ROOT}/{place}/{wildcards.task}/manifest.json"
 
 
 def local_files(wildcards):
-    """Return the user's files of a task (provider: local), so that an edit is noticed."""
-    folder = Path(CONFIG.local_data) / wildcards.task
-    return sorted(str(p) for p in folder.rglob("*") if p.is_file()) if CONFIG.provider == "local" else []
+    """Return the user's files of a task, so that an edit is noticed."""
+    folder = STUDY.local(wildcards.task)
+    return sorted(str(p) for p in Path(folder).rglob("*") if p.is_file()) if folder else []
 
 
 def local_weights(wildcards):
@@ -128,6 +132,8 @@ def local_folder(wildcards, input):
     if hasattr(wildcards, "backbone"):
         backbone = STUDY.backbone(wildcards.backbone)
         return f"--local {shlex.quote(backbone.path)}" if backbone.source == "local" else ""
+    if STUDY.task(wildcards.task).source.path:
+        return f"--path {shlex.quote(STUDY.local(wildcards.task))}"
     return f"--local {shlex.quote(CONFIG.local_data)}" if CONFIG.provider == "local" else ""
 
 
@@ -275,6 +281,7 @@ def fetched(wildcards=None):
     if CONFIG.provider != "hub":
         return []
     tasks = {*CONFIG.grid.targets, *(t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks)}
+    tasks = {member for t in tasks for member in STUDY.task(t).union or [t]}
     return [f"{ROOT}/raw/{t}/manifest.json" for t in sorted(tasks)]
 
 

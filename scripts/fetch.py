@@ -1,6 +1,7 @@
 """Raw data of one task from the hub or from local files.
 
-Usage: python -m scripts.fetch --spec JSON --output raw/x/manifest.json [--local FOLDER] [--lock FILE]
+Usage: python -m scripts.fetch --spec JSON --output raw/x/manifest.json [--local FOLDER | --path FOLDER] [--lock FILE]
+--local: the folder `local_data`, with one folder a task; --path: the folder of this task (`source: path`).
 spec: {"task": as in tasks/<task>.yaml, "provider": "hub" | "local", "languages": [codes], "source_language": code}
 """
 
@@ -11,7 +12,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any
 
-from stilts.data.fetch import fetch_files, fetch_hub, fetch_local
+from stilts.data.fetch import fetch_files, fetch_folder, fetch_hub, fetch_local
 from stilts.data.hub import Hub
 from stilts.data.layout import Request
 from stilts.data.pins import COMMITTED, NAME, Lock
@@ -23,6 +24,8 @@ from stilts.provenance.job import run_job
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Write the task's raw files into `folder`."""
     request = Request.from_spec(spec)
+    if args.path is not None:
+        return fetch_folder(request, args.path, folder)
     if request.provider == "local":
         if args.local is None:
             raise UserError("provider local needs --local FOLDER (`local_data` of the experiment)")
@@ -39,4 +42,4 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"local": "?", "lock": "?"}, outside=True))
+    sys.exit(run_job(work, {"local": "?", "path": "?", "lock": "?"}, outside=True))

@@ -1,6 +1,7 @@
 """Canonical examples of one task.
 
 Usage: python -m scripts.prepare --spec JSON --raw raw/x/manifest.json --output data/x/manifest.json
+A union of tasks reads the examples of its members: --raw data/a/manifest.json data/b/manifest.json
 spec: {"task": as in tasks/<task>.yaml, "provider": "mini" | "hub" | "local", "languages": [], "source_language": ""}
 """
 
@@ -15,6 +16,7 @@ from typing import Any
 from stilts.data.layout import Request
 from stilts.data.prepare import prepare
 from stilts.data.text import prepare_text
+from stilts.data.union import prepare_union
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest
 
@@ -22,13 +24,18 @@ CONTROLS = "controls.json"  # scores of blind guessers that the mini world compu
 
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
-    """Read `args.raw`'s folder and write one parquet a split into `folder`."""
+    """Read the folder of `args.raw` and write one parquet a split into `folder`."""
     request = Request.from_spec(spec)
-    read_manifest(args.raw)
-    run = prepare_text if request.task.kind == "masked_lm" else prepare
-    facts = run(request, args.raw.parent, folder)
-    if (args.raw.parent / CONTROLS).is_file():
-        shutil.copyfile(args.raw.parent / CONTROLS, folder / CONTROLS)
+    for manifest in args.raw:
+        read_manifest(manifest)
+    places = [manifest.parent for manifest in args.raw]
+    if request.task.union:
+        facts = prepare_union(request, places, folder)
+    else:
+        run = prepare_text if request.task.kind == "masked_lm" else prepare
+        facts = run(request, places[0], folder)
+        if (places[0] / CONTROLS).is_file():
+            shutil.copyfile(places[0] / CONTROLS, folder / CONTROLS)
     for split, rows in facts["rows"].items():
         print(f"{request.task.task} {split}: {sum(rows.values())} examples in {len(rows)} languages")
     for what, number in sorted(facts["quirks"].items()):
@@ -37,4 +44,4 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"raw": ""}, in_parts=True))
+    sys.exit(run_job(work, {"raw": "+"}, in_parts=True))

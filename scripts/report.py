@@ -27,8 +27,9 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
 
 
 def _revision(facts: dict[str, Any]) -> str:
-    """Return the commit that was read; a copy of the repository elsewhere has a commit of its own."""
-    return f"{facts['revision']} (of a mirror)" if facts.get("mirror") else facts.get("revision") or ""
+    """Return the commits that were read, shortened; a copy of a repository elsewhere has a commit of its own."""
+    commits = [f["revision"][:12] for f in [facts, *facts.get("further", [])] if f.get("revision")]
+    return ", ".join(commits) + (" (of a mirror)" if facts.get("mirror") else "")
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ def spec_of(
 
 def run(script: Any, spec: dict[str, Any], output: Path, *options: Any) -> int:
     """Run a script's job in process; return its exit status."""
-    inputs = {"prepare": {"raw": ""}}.get(script.__name__.split(".")[-1], {"local": "?", "lock": "?"})
+    inputs = {"prepare": {"raw": "+"}}.get(script.__name__.split(".")[-1], {"local": "?", "path": "?", "lock": "?"})
     return run_job(script.work, inputs, ["--spec", json.dumps(spec), "--output", str(output), *map(str, options)])
 
 

@@ -9,15 +9,41 @@ from stilts.data.layout import Request
 from stilts.data.pins import COMMITTED, Lock, is_commit
 from stilts.data.readers import SCHEMAS
 from stilts.errors import UserError
+from stilts.tasks.languages import canonical
 from stilts.tasks.registry import get_task, load_task, task_names
 
-# XTREME's languages by task (reference: evaluate.py of google-research/xtreme); XCOPA's from XTREME-R.
-COUNTS = {"xnli": 15, "pawsx": 7, "udpos": 33, "xquad": 11, "tydiqa": 9, "tatoeba": 36, "xcopa": 11}
+
+def codes(text):
+    return set(text.split())
 
 
-def test_the_tasks_of_the_spine_exist():
-    expected = {"mnli", "squad1", "hellaswag", "copa", "mlm_text", *COUNTS}
-    assert expected <= set(task_names())
+# XTREME's and XTREME-R's languages by task (reference: evaluate.py of google-research/xtreme, its notes for wo).
+XTREME_40 = codes(
+    "af ar bg bn de el en es et eu fa fi fr he hi hu id it ja jv ka kk ko ml mr ms my nl pt ru sw ta te th tl tr ur "
+    "vi yo zh"
+)
+UDPOS_33 = XTREME_40 - codes("bn jv ka ml ms my sw")
+XQUAD_11 = codes("en es de el ru tr ar vi th zh hi")
+LANGUAGES = {
+    "xnli": codes("ar bg de el en es fr hi ru sw th tr ur vi zh"),
+    "pawsx": codes("de en es fr ja ko zh"),
+    "xcopa": codes("et ht id it qu sw ta th tr vi zh"),
+    "udpos": UDPOS_33,
+    "udpos_r": UDPOS_33 | codes("lt pl uk wo ro"),
+    "panx": XTREME_40,
+    "panx_r": XTREME_40 | codes("az gu lt pa pl qu ro uk"),
+    "xquad": XQUAD_11,
+    "xquad_r": XQUAD_11 | {"ro"},
+    "mlqa": codes("en es de ar hi vi zh"),
+    "tydiqa": codes("en ar bn fi id ko ru sw te"),
+}
+COUNTS = {"xnli": 15, "pawsx": 7, "udpos": 33, "xquad": 11, "tydiqa": 9, "tatoeba": 36, "xcopa": 11, "panx": 40}
+COUNTS |= {"mlqa": 7, "udpos_r": 38, "panx_r": 48, "xquad_r": 12}
+INTERMEDIATES = codes("anli+ mnli qqp squad2 squad1 hellaswag ccg cosmosqa csqa")
+
+
+def test_the_tasks_of_the_paper_exist():
+    assert {*INTERMEDIATES, "anli", "snli", "siqa", "copa", "mlm_text", *COUNTS} <= set(task_names())
 
 
 @pytest.mark.parametrize("name", task_names())
@@ -25,13 +51,16 @@ def test_task_is_complete(name):
     task = get_task(name)
     assert all((task.description, task.licence, task.metrics))
     assert task.kind == "masked_lm" or task.citation
-    assert task.source.id or task.source.files
-    assert task.source.revision is None or is_commit(task.source.revision)
+    assert task.union or name == "ccg" or task.source.id or task.source.files
     assert task.languages == sorted(set(task.languages))
-    assert set(task.source.aliases) <= set(task.languages)
-    assert len(set(task.source.aliases.values())) == len(task.source.aliases)
-    if task.kind in SCHEMAS and task.kind != "masked_lm":
+    for source in (task.source, *task.more_sources):
+        assert source.revision is None or is_commit(source.revision)
+        assert {*source.aliases, *source.languages} <= set(task.languages)
+        assert len(set(source.aliases.values())) == len(source.aliases)
+    if task.kind in SCHEMAS and task.kind != "masked_lm" and not task.union:
         assert set(needed(task)) - {"id"} >= set(SCHEMAS[task.kind]) - {"choices"}
+    for member in map(get_task, task.union):
+        assert (member.kind, member.labels, member.union) == (task.kind, task.labels, [])
     if task.train_task:
         assert "train" in get_task(task.train_task).source.splits
         assert get_task(task.train_task).kind == task.kind
@@ -41,11 +70,14 @@ def test_task_is_complete(name):
 @pytest.mark.parametrize(("name", "count"), COUNTS.items())
 def test_targets_have_the_languages_of_the_benchmark(name, count):
     assert len(get_task(name).languages) == count
+    assert name not in LANGUAGES or set(get_task(name).languages) == LANGUAGES[name]
 
 
 def test_training_paths():
     paths = {name: get_task(name).train_task for name in COUNTS}
     assert paths == {**dict.fromkeys(COUNTS), "xnli": "mnli", "xquad": "squad1", "xcopa": "copa"}
+    owners = {name: get_task(name).model_of for name in COUNTS if get_task(name).model_of}
+    assert owners == {"mlqa": "xquad", "xquad_r": "xquad", "udpos_r": "udpos", "panx_r": "panx"}
 
 
 def test_unknown_task_names_the_closest():
@@ -83,6 +115,64 @@ def test_aliases_apply_to_repositories_and_not_to_the_mini_world():
 def test_training_rows_come_from_the_source_language_only():
     train = [p for p in request("pawsx", ["de", "en", "fr"]).parts() if p.split == "train"]
     assert [(p.config, p.language) for p in train] == [("PAWS-X.en", "en")]
+
+
+def test_question_and_context_of_one_language():
+    mlqa = request("mlqa", ["de", "zh"])
+    assert [p.file for p in mlqa.parts()] == ["mlqa.de.de/test.parquet", "mlqa.zh.zh/test.parquet"]
+    assert mlqa.languages_of(["mlqa.de.de", "mlqa.de.en", "mlqa.zh.zh", "mlqa-translate-test.de"]) == ["de", "zh"]
+
+
+def test_several_splits_are_read_one_after_the_other():
+    files = [(p.split, p.file.split("/")[1]) for p in request("anli", ["en"]).parts()]
+    rounds = [("train", f"train_r{n}.parquet") for n in (1, 2, 3)]
+    assert files == [*rounds, *(("validation", f"dev_r{n}.parquet") for n in (1, 2, 3))]
+
+
+def test_a_further_source_serves_its_own_languages_only():
+    parts = {p.language: p for p in request("udpos_r", ["de", "en", "wo"]).parts()}
+    assert {k: (p.source, p.config) for k, p in parts.items()} == {
+        "de": (0, "udpos.German"),
+        "en": (0, "udpos.English"),
+        "wo": (1, "wo"),
+    }
+    found = request("udpos_r", ["de"])
+    assert found.config_of(parts["wo"], ["wol", "udpos.Wolof"]) == "wol"
+    # The mini world has one source.
+    assert {p.source for p in request("udpos_r", ["qaa", "qab"], "mini", "qaa").parts()} == {0}
+
+
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        (["panx.zh", "zh"], "zh"),
+        (["zh_cn", "de"], "zh_cn"),
+        (["cmn"], "cmn"),
+        (["zh-TW", "zh_min_nan", "de"], None),
+    ],
+)
+def test_a_language_is_found_under_another_code(held, found):
+    chinese = next(p for p in request("xnli", ["zh"]).parts() if p.split == "test")
+    assert request("xnli", ["zh"]).config_of(chinese, held) == found
+
+
+@pytest.mark.parametrize(("code", "own"), [("zh_CN", "zh"), ("cmn", "zh"), ("ZH", "zh"), ("pes", "fa"), ("qaa", "qaa")])
+def test_other_codes_of_a_language(code, own):
+    assert canonical(code) == own
+
+
+def test_what_a_task_file_may_not_say(tmp_path):
+    base = "task: mine\nkind: token_tagging\ngroup: qa\ndescription: x\nmetrics: [f1]\nlabels: [A]\n"
+    for more, message in [
+        ("union: [udpos]\nsource: {id: a/b}\n", "no source of its own"),
+        ("source: {id: a/b}\nmore_sources: [{id: c/d}]\n", "its own `languages`"),
+        ("source: {id: a/b}\nmore_sources: [{id: c/d, languages: [de]}, {id: e/f, languages: [de]}]\n", "its own"),
+    ]:
+        folder = tmp_path / str(len(more))
+        folder.mkdir()
+        (folder / "mine.yaml").write_text(base + more)
+        with pytest.raises(UserError, match=message):
+            load_task(folder / "mine.yaml")
 
 
 def test_only_dev_data_of_other_languages_are_optional():

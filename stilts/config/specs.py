@@ -15,7 +15,7 @@ from stilts.tasks.spec import TaskSpec
 READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
 # What only the stages up to `prepare` read, what only those after it read, and the group that only averages use.
 OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "group"}
-OF_SOME_STAGES |= {"train_task", "model_of"}
+OF_SOME_STAGES |= {"train_task", "model_of", "more_sources", "union"}
 JUDGED = "metrics"
 # What a task cannot do without, said of the keys that are left out.
 BLANK = {"description": "", "source": {}, "group": "text", "metrics": []}
@@ -46,7 +46,7 @@ class Specs:
         # A task without test sets, that is only trained on, is read in the source language alone.
         manifold = "test" in spec.source.splits or spec.retrieval or spec.kind == "masked_lm"
         return {
-            "task": slim(spec, "source"),
+            "task": self._without_path(task, "source", "more_sources"),
             "provider": self.config.provider,
             "languages": self.study.languages(task) if manifold else [self.config.source_language],
             "source_language": self.config.source_language,
@@ -58,9 +58,13 @@ class Specs:
 
     def prepare(self, task: str) -> dict:
         """How a task's examples are read from its raw files."""
-        return self.fetch(task) | {
-            "task": slim(self.study.task(task), "source", "columns", "choices", "label_values", "quirks")
-        }
+        keep = ("source", "more_sources", "union", "columns", "choices", "label_values", "quirks")
+        return self.fetch(task) | {"task": self._without_path(task, *keep)}
+
+    def _without_path(self, task: str, *keep: str) -> dict[str, Any]:
+        """Return what `slim` does; a folder of the user's is no setting: the rule's inputs are the files below it."""
+        raw = slim(self.study.task(task), *keep)
+        return raw | {"source": {key: value for key, value in raw["source"].items() if key != "path"}}
 
     def train_tokenizer(self, backbone: str) -> dict:
         """How a stand-in's vocabulary is learnt."""
@@ -177,6 +181,7 @@ class Specs:
             "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),
             "tasks": [self.study.task(t).model_dump() for t in tasks],
             "provider": self.config.provider,
+            "notes": list(self.study.notes),
             "settings": self.config.model_dump(
                 include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}, exclude_none=True
             ),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache, cached_property
 
+from stilts.config.brought import folder_of, without_missing
 from stilts.config.load import resolve_task
 from stilts.config.models import Backbone, Config, Recipe
 from stilts.errors import UserError, did_you_mean
 from stilts.tasks.arms import arms_of
+from stilts.tasks.languages import canonical
 from stilts.tasks.spec import TaskSpec
 
 
@@ -15,9 +17,24 @@ class Study:
     """One experiment: the names of all its arms, derived from a configuration."""
 
     def __init__(self, config: Config):
-        self.config, self.grid = config, config.grid
+        config, self.notes = without_missing(config)
+        self.config = self._with_codes(config)
+        self.grid = self.config.grid
         self.root = f"results/{config.experiment}"
         self._check_languages()
+
+    def _with_codes(self, config: Config) -> Config:
+        """Return the configuration with the task files' codes for languages that it calls otherwise (`zh_cn`)."""
+        if config.languages == "all" or config.provider == "mini":
+            return config
+        known = {k for t in config.grid.targets for k in resolve_task(config, t).languages}
+        codes = {k: k if k in known else canonical(k) for k in config.languages}
+        self.notes += [f"languages: {k} is read as {code}" for k, code in codes.items() if k != code]
+        return config.model_copy(update={"languages": list(dict.fromkeys(codes.values()))})
+
+    def local(self, task: str) -> str:
+        """Return the user's folder that a task is read from; empty where there is none."""
+        return folder_of(self.config, task)
 
     @cache  # noqa: B019 (one study a process)
     def task(self, name: str) -> TaskSpec:

@@ -15,6 +15,7 @@ from stilts.data.hub import Hub, Repo
 from stilts.data.layout import RAW_KINDS, Part, Request
 from stilts.data.revisions import Locks, known_files, resolve
 from stilts.data.tables import write_table
+from stilts.data.tagged import fetch_tagged
 from stilts.errors import UserError
 from stilts.progress import Progress
 
@@ -22,54 +23,86 @@ ENDINGS = {"masked_lm": "txt", "answer_retrieval": "json"}
 
 
 def fetch_hub(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[str, Any]:
-    """Write `folder/<config>/<split>.parquet` from the task's hub repository; return the facts of the manifest.
+    """Write `folder/<config>/<split>.parquet` from the task's hub repositories; return the facts of the manifest.
 
-    Raises UserError for whatever cannot be had: repository, revision, configuration, split, language, column.
+    Facts: the first repository and its commit; those of further sources under `further`. Raises UserError for whatever
+    cannot be had: repository, revision, configuration, split, language, column.
     """
-    source = request.task.source
-    if not source.id:
+    if not request.task.source.id:
         raise UserError(f"The task `{request.task.task}` names no hub repository (`source: id`)")
+    facts: dict[str, Any] = {"source": "hub", "rows": {}}
+    for number in sorted({part.source for part in request.parts()}):
+        found = _fetch_repository(request, number, hub, locks, folder)
+        facts["rows"] |= found.pop("rows")
+        for what, which in found.pop("language_aliases", {}).items():
+            facts.setdefault("language_aliases", {})[what] = which
+        if "repository" in facts:
+            facts.setdefault("further", []).append(found)
+        else:
+            facts |= found
+    return facts | {"rows": dict(sorted(facts["rows"].items()))}
+
+
+def _fetch_repository(request: Request, number: int, hub: Hub, locks: Locks, folder: Path) -> dict[str, Any]:
+    source = request.sources[number]
     repo = Repo(source.id)
     resolved = resolve(hub, repo, source.revision, source.branch, locks)
     names = known_files(hub, repo, resolved, source.branch, locks)
     card = None
     if "README.md" in names:
         card = hub.download(repo, resolved.commit, {"README.md": names["README.md"]}) / "README.md"
-    chosen = _choose(request, data_files(card, names), names, resolved.commit)
+    chosen, aliases = _choose(request, number, data_files(card, names), names, resolved.commit)
     wanted = {name: names[name] for files in chosen.values() for name in files}
     size = sum(fact.size for fact in wanted.values())
     print(f"{repo.id}@{resolved.commit[:12]}: {len(wanted)} files, {size / 1e6:.1f} MB")
     home = hub.download(repo, resolved.commit, wanted)
     rows = _write(request, {part: [home / name for name in files] for part, files in chosen.items()}, folder)
     mirror = {} if hub.official else {"mirror": True, "pinned_revision": resolved.pin}
-    return {"source": "hub", "repository": repo.id, "revision": resolved.commit, "rows": rows, **mirror}
+    return {"repository": repo.id, "revision": resolved.commit, "rows": rows, **mirror, **_aliases(aliases)}
+
+
+def _aliases(found: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return the fact that languages were found under other names (`zh` as `zh_cn`), and say so; or nothing."""
+    for language, config in sorted(found.items()):
+        print(f"the language {language} is read from {config}")
+    return {"language_aliases": dict(sorted(found.items()))} if found else {}
 
 
 def fetch_local(request: Request, home: Path, folder: Path) -> dict[str, Any]:
-    """Write the raw layout from `home/<task>/<config>/<split>.<format>` (text: `home/<task>/<language>.txt`).
+    """Write the raw layout from the task's folder in `home`, the folder `local_data` (see `fetch_folder`)."""
+    name = request.task.task
+    if not (home / name).is_dir():
+        have = ", ".join(sorted(p.name for p in home.iterdir() if p.is_dir())) if home.is_dir() else "(no such folder)"
+        raise UserError(f"There is no folder {home / name} for the task `{name}`. {home} holds: {have or 'nothing'}.")
+    return fetch_folder(request, home / name, folder)
 
-    The configuration of a language may be named by the repository's name or by our code. Raises UserError naming the
-    file that is missing and those that exist.
+
+def fetch_folder(request: Request, base: Path, folder: Path) -> dict[str, Any]:
+    """Write the raw layout from `base/<config>/<split>.<format>` (text: `base/<language>.txt`; see also `tagged`).
+
+    The configuration of a language may be named by the repository's name, by our code or by another code of the
+    language. Raises UserError naming the file that is missing and those that exist.
     """
     name = request.task.task
-    base = home / name
-    if not base.is_dir():
-        have = ", ".join(sorted(p.name for p in home.iterdir() if p.is_dir())) if home.is_dir() else "(no such folder)"
-        raise UserError(f"There is no folder {base} for the task `{name}`. {home} holds: {have or 'nothing'}.")
+    if request.task.source.layout == "tagged_lines":
+        splits = list(request.task.source.splits)
+        return {"source": "local", "rows": fetch_tagged(base, splits, folder)}
     if request.task.kind in RAW_KINDS:
         ending = ENDINGS[request.task.kind]
         return _raw_files(
             request, lambda language, path: _copy(base / f"{language}.{ending}", path, name), folder, "local"
         )
+    held = [p.relative_to(base).as_posix() for p in sorted(base.rglob("*")) if p.is_dir()]
     chosen: dict[Part, list[Path]] = {}
+    aliases: dict[str, str] = {}
     for part in _once(request.parts()):
-        configs = [part.config]
-        if part.language:
-            configs.append(request.task.source.config.format(language=part.language))
-        files = [base / config / f"{part.source_split}.{end}" for config in configs for end in FORMATS]
-        found = [file for file in files if file.is_file()]
+        config = request.config_of(part, held) or part.config
+        found = [base / config / f"{part.source_split}.{end}" for end in FORMATS]
+        found = [file for file in found if file.is_file()]
         if found:
             chosen[part] = found[:1]
+            if config not in (part.config, request.sources[part.source].config.format(language=part.language)):
+                aliases[part.language or ""] = config
         elif not part.optional:
             have = sorted(p.relative_to(base).as_posix() for p in base.rglob("*") if p.is_file())
             shown = ", ".join(have[:12]) + (", ..." if len(have) > 12 else "")
@@ -77,7 +110,7 @@ def fetch_local(request: Request, home: Path, folder: Path) -> dict[str, Any]:
                 f"{base} lacks {part.config}/{part.source_split}.{{{','.join(FORMATS)}}} (split {part.split}"
                 f"{f', language {part.language}' if part.language else ''}). It holds: {shown or 'nothing'}."
             )
-    return {"source": "local", "rows": _write(request, chosen, folder)}
+    return {"source": "local", "rows": _write(request, chosen, folder), **_aliases(aliases)}
 
 
 def fetch_files(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[str, Any]:
@@ -122,22 +155,31 @@ def _once(parts: list[Part]) -> list[Part]:
     return list({part.file: part for part in sorted(parts, key=lambda p: not p.optional)}.values())
 
 
-def _choose(request: Request, held: Files, names: dict[str, Any], commit: str) -> dict[Part, list[str]]:
-    """Return the repository's files of every part; the optional ones that do not exist are left out."""
+def _choose(
+    request: Request, number: int, held: Files, names: dict[str, Any], commit: str
+) -> tuple[dict[Part, list[str]], dict[str, str]]:
+    """Return the repository's files of every part, and the languages that it calls otherwise than the task says.
+
+    Optional parts that do not exist are left out.
+    """
     task = request.task
-    where = f"{task.source.id} ({commit[:12]}), task `{task.task}`"
+    where = f"{request.sources[number].id} ({commit[:12]}), task `{task.task}`"
     if not held:
         script = next((n for n in names if n.endswith(".py")), None)
         hint = f" It keeps a loading script ({script}): try `source: branch: refs/convert/parquet`." if script else ""
         raise UserError(f"{where}: the repository holds no data files ({', '.join(FORMATS)}).{hint}")
-    chosen = {}
-    for part in _once(request.parts()):
-        splits = held.get(part.config, {})
+    chosen: dict[Part, list[str]] = {}
+    aliases: dict[str, str] = {}
+    for part in _once([part for part in request.parts() if part.source == number]):
+        config = request.config_of(part, held) or part.config
+        splits = held.get(config, {})
+        if config != part.config:
+            aliases[part.language or ""] = config
         if splits.get(part.source_split):
             chosen[part] = splits[part.source_split]
         elif part.optional and splits:
             continue
-        elif part.config in held:
+        elif config in held:
             others = request.languages_of(c for c, of in held.items() if part.source_split in of)
             hint = f" Languages that have it: {', '.join(others)}." if others else ""
             raise UserError(
@@ -153,7 +195,7 @@ def _choose(request: Request, held: Files, names: dict[str, Any], commit: str) -
             )
             what = f' for the language "{part.language}"' if languages else ""
             raise UserError(f'{where}: there is no configuration "{part.config}"{what}. {has}.')
-    return chosen
+    return chosen, aliases
 
 
 def _write(request: Request, chosen: dict[Part, list[Path]], folder: Path) -> dict[str, int]:
@@ -173,7 +215,7 @@ def _write(request: Request, chosen: dict[Part, list[Path]], folder: Path) -> di
             except Exception as error:  # the library wraps whatever its readers raise
                 cause = error.__cause__ or error
                 raise UserError(f"{where}: {files[0].name} cannot be read as {ending} ({cause})") from None
-            check_columns(request.task, data.column_names, where)
+            check_columns(request.task_of(part), data.column_names, where)
             write_table(data.data.table.cast(data.features.arrow_schema), folder / part.file)
             rows[part.file] = data.num_rows
             del data

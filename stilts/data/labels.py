@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from stilts.errors import UserError
@@ -27,20 +28,35 @@ def label_table(spec: TaskSpec, names: list[str], where: str) -> dict[str, int]:
 
 
 def read_labels(values: list[Any], table: dict[str, int], spec: TaskSpec, where: str) -> list[int | None]:
-    """Return the position of each raw label, None where a row is unlabelled (-1, empty or null).
+    """Return the position of each raw label, None where a row is unlabelled (-1, empty or null) or its label unknown.
 
-    Raises UserError for an unknown label, and for unlabelled rows of a task without the quirk `drop_unlabelled`.
+    A few unknown labels are faults of the data (`few`): their values are printed. Raises UserError for more, which
+    are a wrong mapping, and for unlabelled rows of a task without the quirk `drop_unlabelled`.
     """
     texts = [None if value is None else str(value).strip() for value in values]
-    unknown = sorted({text for text in texts if text not in UNLABELLED and text not in table})
-    if unknown:
-        raise UserError(
-            f"{where} has labels that the task `{spec.task}` does not know: {', '.join(map(repr, unknown[:10]))}. "
-            f"Known: {', '.join(map(repr, table))}. Name them under `tasks: {spec.task}: label_values`."
-        )
-    found = [None if text in UNLABELLED else table[text] for text in texts]
-    if None in found and "drop_unlabelled" not in spec.quirks:
-        raise UserError(
-            f"{where} has {found.count(None)} rows without a label; the quirk `drop_unlabelled` leaves them out"
-        )
+    wrong = [text for text in texts if text not in UNLABELLED and text not in table]
+    if wrong:
+        unknown = sorted(set(wrong))
+        say = f"{where} has labels that the task `{spec.task}` does not know: {', '.join(map(repr, unknown[:10]))}"
+        if not few(len(wrong), len(texts)):
+            raise UserError(
+                f"{say} ({len(wrong)} of {len(texts)} rows). Known: {', '.join(map(repr, table))}. "
+                f"Name them under `tasks: {spec.task}: label_values`."
+            )
+        print(f"{say}; {len(wrong)} of {len(texts)} rows are left out", file=sys.stderr)
+    found = [None if text in UNLABELLED else table.get(text) for text in texts]
+    unlabelled = sum(text in UNLABELLED for text in texts)
+    if unlabelled and "drop_unlabelled" not in spec.quirks:
+        raise UserError(f"{where} has {unlabelled} rows without a label; the quirk `drop_unlabelled` leaves them out")
     return found
+
+
+def few(wrong: int, rows: int) -> bool:
+    """Whether so few rows are wrong (1 in 100 at most) that the data have a fault; more mean another schema."""
+    return 100 * wrong <= rows
+
+
+def reasons(values: list[Any], labels: list[int | None]) -> dict[int, str]:
+    """Return why each row without a position in `labels` is left out."""
+    blank = {row for row, value in enumerate(values) if value is None or str(value).strip() in UNLABELLED}
+    return {row: "unlabelled" if row in blank else "unknown_label" for row, at in enumerate(labels) if at is None}

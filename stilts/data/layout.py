@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from stilts.tasks.spec import TaskSpec
+from stilts.tasks.languages import canonical
+from stilts.tasks.spec import Source, TaskSpec
 
 TEXT_KINDS = ("masked_lm",)
 RAW_KINDS = (*TEXT_KINDS, "answer_retrieval")  # kinds whose raw files are not tables
@@ -23,7 +24,8 @@ class Part:
     """One table of the repository and what this project takes from it.
 
     split: our split; config, source_split: the repository's names; language: the language of every row, or None
-    where each row's id says it; optional: the table may be missing (some languages have no dev part).
+    where each row's id says it; optional: the table may be missing (some languages have no dev part); source: number
+    of the repository among the task's sources; lines: a text file of tagged lines, not a table.
     """
 
     split: str
@@ -31,11 +33,13 @@ class Part:
     source_split: str
     language: str | None
     optional: bool = False
+    source: int = 0
+    lines: bool = False
 
     @property
     def file(self) -> str:
         """Its place below `raw/<task>/`."""
-        return f"{self.config}/{self.source_split}.parquet"
+        return f"{self.source_split}.tsv" if self.lines else f"{self.config}/{self.source_split}.parquet"
 
 
 @dataclass(frozen=True)
@@ -53,19 +57,51 @@ class Request:
         languages = tuple(sorted(set(spec["languages"]) or {spec["source_language"]}))
         return cls(TaskSpec.model_validate(spec["task"]), languages, spec["source_language"], spec["provider"])
 
+    @property
+    def sources(self) -> list[Source]:
+        """The repositories of the task, the first one for all languages that no further one names."""
+        return [self.task.source, *self.task.more_sources]
+
+    def source_of(self, language: str) -> int:
+        """Return which source a language is read from."""
+        return next((n for n, source in enumerate(self.sources) if language in source.languages), 0)
+
     def name_of(self, language: str) -> str:
         """Return the repository's name of a language (the mini world uses the codes themselves)."""
-        return language if self.provider == "mini" else self.task.source.aliases.get(language, language)
+        aliases = self.sources[self.source_of(language)].aliases
+        return language if self.provider == "mini" else aliases.get(language, language)
 
     def languages_of(self, configs: Iterable[str]) -> list[str]:
         """Return our codes of the languages whose configurations are among `configs`, sorted."""
-        head, mark, tail = self.task.source.config.partition("{language}")
-        if not mark:
-            return []
-        pattern = re.compile(re.escape(head) + "(.+)" + re.escape(tail))
-        codes = {} if self.provider == "mini" else {name: code for code, name in self.task.source.aliases.items()}
-        names = [match[1] for match in map(pattern.fullmatch, configs) if match]
-        return sorted(codes.get(name, name) for name in names)
+        return sorted({code for n in range(len(self.sources)) for code in self._codes(n, configs).values()})
+
+    def config_of(self, part: Part, held: Iterable[str]) -> str | None:
+        """Return the configuration among `held` that a part is read from, or None.
+
+        Its own, else the one that names the language by our code or by an alias of it (`zh_cn`, `cmn` for zh).
+        """
+        held = sorted(held)
+        if part.config in held or part.language is None:
+            return part.config if part.config in held else None
+        codes = self._codes(part.source, held)
+        ours = [c for c, code in codes.items() if part.language in (code, canonical(code))]
+        return min(ours, key=lambda config: (codes[config] != part.language, config), default=None)
+
+    def _codes(self, number: int, configs: Iterable[str]) -> dict[str, str]:
+        """Return configuration -> our code of its language, of those configurations that have one."""
+        source = self.sources[number]
+        head, *gaps = source.config.split("{language}")
+        if not gaps:
+            return {}
+        pattern = re.compile(re.escape(head) + "(.+)" + r"\1".join(map(re.escape, gaps)))
+        names = {} if self.provider == "mini" else {name: code for code, name in source.aliases.items()}
+        found = {config: match[1] for config in configs if (match := pattern.fullmatch(config))}
+        return {config: names.get(name, name) for config, name in found.items()}
+
+    def task_of(self, part: Part) -> TaskSpec:
+        """Return the task with the columns as the part's source names them."""
+        other = self.sources[part.source].columns
+        return self.task.model_copy(update={"columns": {**self.task.columns, **other}}) if other else self.task
 
     def languages_in(self, split: str) -> list[str]:
         """Return the languages whose rows of a split are read.
@@ -81,17 +117,20 @@ class Request:
 
     def parts(self) -> list[Part]:
         """List the tables that are needed, in the order of splits, then languages."""
-        source = self.task.source
+        first = self.task.source
         found = []
         for split in SPLITS:
-            if split not in source.splits:
-                continue
-            if source.languages_in == "config":
+            if first.languages_in == "config":
                 for language in self.languages_in(split):
+                    number = self.source_of(language)
+                    source = self.sources[number]
                     config = source.config.format(language=self.name_of(language))
                     optional = split == "validation" and language != self.source_language
-                    found.append(Part(split, config, source.splits[split], language, optional))
+                    names = source.names.get(split, [])
+                    found += [Part(split, config, name, language, optional, number) for name in names]
             else:
-                language = self.source_language if source.languages_in == "none" else None
-                found.append(Part(split, source.config, source.splits[split], language))
+                language = self.source_language if first.languages_in == "none" else None
+                lines = first.layout == "tagged_lines"
+                names = first.names.get(split, [])
+                found += [Part(split, first.config, name, language, lines=lines) for name in names]
         return found

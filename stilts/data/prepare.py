@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ from stilts.data.columns import check_columns, values
 from stilts.data.layout import SPLITS, Part, Request
 from stilts.data.readers import SCHEMAS, read_rows
 from stilts.data.tables import read_table, write_table
+from stilts.data.tagged import LABELS, read_tag_names, read_tagged
 from stilts.errors import UserError
+from stilts.provenance.manifest import dump_json
+from stilts.tasks.languages import canonical
 
+TAGS = "labels.json"  # labels that the raw data list themselves (`tagged_lines`)
 Counts = dict[str, dict[str, dict[str, int]]]  # what -> split -> language -> number
 
 
@@ -65,15 +70,25 @@ def unique_ids(ids: list[str]) -> list[str]:
     return unique
 
 
+def id_gaps(ids: list[Any]) -> int:
+    """Return how many numbers are missing between the lowest and the highest id; 0 when ids are not whole numbers."""
+    texts = {str(value) for value in ids}
+    if not texts or not all(text.isascii() and text.isdigit() for text in texts):
+        return 0
+    numbers = {int(text) for text in texts}
+    return max(numbers) - min(numbers) + 1 - len(numbers)
+
+
 def prepare(request: Request, raw: Path, folder: Path) -> dict[str, Any]:
     """Write `folder/<split>.parquet` for every split the task has; return the facts of the manifest.
 
     raw: folder `<config>/<split>.parquet` in hub schema. Raises UserError for a missing table, column or language, an
     unknown label, and a language that ends without rows.
     """
+    counts: Counts = {}
+    request = _with_labels(request, raw, folder, counts)
     task, wanted = request.task, request.parts()
     _check_present(request, raw, wanted)
-    counts: Counts = {}
     splits: dict[str, Examples] = {}
     for split in SPLITS:
         tables = [part for part in wanted if part.split == split]
@@ -93,6 +108,17 @@ def prepare(request: Request, raw: Path, folder: Path) -> dict[str, Any]:
                 examples.count("also_in_train", language, len(keys & splits["train"].inputs.get(language, set())))
     rows = {split: dict(sorted(examples.rows.items())) for split, examples in splits.items()}
     return {"rows": rows, "quirks": counts, "labels": task.labels}
+
+
+def _with_labels(request: Request, raw: Path, folder: Path, counts: Counts) -> Request:
+    """Return the request with the labels that the raw data list themselves, if so; write `labels.json`."""
+    if request.task.source.layout != "tagged_lines":
+        return request
+    names, gaps = read_tag_names(raw / LABELS)
+    (folder / TAGS).write_text(dump_json(names), encoding="utf-8")
+    if gaps:
+        counts["label_gaps"] = {"train": {request.source_language: gaps}}
+    return replace(request, task=request.task.model_copy(update={"labels": names}))
 
 
 def _key(row: tuple) -> tuple:
@@ -118,14 +144,19 @@ def _check_present(request: Request, raw: Path, wanted: list[Part]) -> None:
 
 
 def _read_part(request: Request, part: Part, raw: Path, examples: Examples) -> None:
-    task = request.task
-    where = f"{task.task} ({part.config}/{part.source_split})"
-    table = read_table(raw / part.file)
+    task = request.task_of(part)
+    where = f"{task.task} ({part.file.removesuffix('.parquet')})"
+    table = read_tagged(raw / part.file) if part.lines else read_table(raw / part.file)
     check_columns(task, table.column_names, where)
+    numbers = next((name for name in ("id", "idx") if name in table.column_names), None)
     if "id" in task.columns:
-        ids = [str(value) for value in values(table, task.columns["id"], where)]
+        numbers = task.columns["id"]
+        ids = [str(value) for value in values(table, numbers, where)]
     else:
         ids = [f"{part.source_split}-{row}" for row in range(table.num_rows)]
+    if numbers:
+        gaps = id_gaps(values(table, numbers, where))
+        examples.count("id_gaps", part.language or request.source_language, gaps)
     for language, rows in _rows_by_language(request, part, ids, examples):
         read = read_rows(task, table if rows is None else table.take(rows), part.split, where)
         mine = ids if rows is None else [ids[row] for row in rows]
@@ -150,11 +181,18 @@ def _rows_by_language(
     for row, name in enumerate(ids):
         rows.setdefault(name.partition("-")[0], []).append(row)
     for prefix in sorted(rows):
-        if prefix not in codes:
+        language = canonical(prefix)
+        if prefix in codes:
+            continue
+        if request.provider != "mini" and language in chosen:
+            # Another code of a language that was asked for: read as that language.
+            rows.setdefault(request.name_of(language), []).extend(rows[prefix])
+            examples.count("language_aliases", language, len(rows[prefix]))
+        else:
             examples.count("other_languages", prefix, len(rows[prefix]))
     for language in sorted(chosen):
         if request.name_of(language) in rows:
-            yield language, rows[request.name_of(language)]
+            yield language, sorted(rows[request.name_of(language)])
 
 
 def _check_languages(request: Request, examples: Examples, tables: list[Part], raw: Path) -> None:

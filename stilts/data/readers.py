@@ -6,6 +6,7 @@ disappears uncounted.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 
 from stilts.data.columns import values
-from stilts.data.labels import label_table, read_labels
+from stilts.data.labels import few, label_table, read_labels, reasons
 from stilts.data.spans import find_answer
 from stilts.data.tables import class_names
 from stilts.errors import UserError
@@ -66,8 +67,9 @@ def _texts(spec: TaskSpec, table: pa.Table, names: list[str], where: str) -> tup
 def _label_column(spec: TaskSpec, table: pa.Table, where: str) -> tuple[list[int | None], dict[int, str]]:
     template = spec.columns.get("label", "label")
     names = class_names(table, template) if spec.kind == "pair_classification" else []
-    labels = read_labels(values(table, template, where), label_table(spec, names, where), spec, where)
-    return labels, {row: "unlabelled" for row, label in enumerate(labels) if label is None}
+    raw = values(table, template, where)
+    labels = read_labels(raw, label_table(spec, names, where), spec, where)
+    return labels, reasons(raw, labels)
 
 
 def _pairs(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
@@ -84,11 +86,25 @@ def _choices(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
         columns_of_choices = [values(table, template, where) for template in spec.choices]
         choices = [["" if text is None else str(text) for text in row] for row in zip(*columns_of_choices, strict=True)]
     labels, drop = _label_column(spec, table, where)
+    if "choice_names" in spec.columns:
+        labels = _by_name(spec, labels, values(table, spec.columns["choice_names"], where))
     counts["blank_choices"] += sum(not text.strip() for row in choices for text in row)
-    for row, (texts, label) in enumerate(zip(choices, labels, strict=True)):
-        if label is not None and label >= len(texts):
-            raise UserError(f"{where}, row {row}: label {label}, but there are only {len(texts)} choices")
+    wrong = [row for row, label in enumerate(labels) if row not in drop and not _chooses(label, choices[row])]
+    if not few(len(wrong), len(choices)):
+        row = wrong[0]
+        raise UserError(f"{where}, row {row}: label {labels[row]}, but there are only {len(choices[row])} choices")
+    drop |= dict.fromkeys(wrong, "unknown_label")
     return Read({**columns, "choices": choices, "label": labels}, counts, drop)
+
+
+def _by_name(spec: TaskSpec, labels: list[int | None], names: list[list[str]]) -> list[int | None]:
+    """Return the place of each row's label among the names of its choices; None where it is not among them."""
+    given = [None if label is None else spec.labels[label] for label in labels]
+    return [row.index(name) if name in row else None for name, row in zip(given, names, strict=True)]
+
+
+def _chooses(label: int | None, choices: list[str]) -> bool:
+    return label is not None and label < len(choices)
 
 
 def _tagging(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
@@ -96,7 +112,7 @@ def _tagging(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
     known = label_table(spec, class_names(table, column), where)
     tokens = values(table, spec.columns["tokens"], where)
     raw = values(table, column, where)
-    tags, drop, counts = [], {}, Counter()
+    tags, drop, counts, odd = [], {}, Counter(), set()
     for row, (words, marks) in enumerate(zip(tokens, raw, strict=True)):
         if len(words) != len(marks):
             raise UserError(f"{where}, row {row}: {len(words)} tokens, but {len(marks)} tags")
@@ -107,8 +123,16 @@ def _tagging(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
         counts["tokens_with_blanks"] += sum(" " in word.strip() for word in words)
         unknown = {str(mark) for mark in marks} - set(known)
         if unknown:
-            raise UserError(f"{where}, row {row}: tags unknown to the task `{spec.task}`: {', '.join(sorted(unknown))}")
-        tags.append([known[str(mark)] for mark in marks])
+            drop[row] = "unknown_tag"
+            odd |= unknown
+        tags.append([known.get(str(mark)) for mark in marks])
+    wrong = sum(reason == "unknown_tag" for reason in drop.values())
+    if wrong:
+        first = next(row for row, reason in drop.items() if reason == "unknown_tag")
+        say = f"{where}, row {first}: tags unknown to the task `{spec.task}`: {', '.join(sorted(odd)[:10])}"
+        if not few(wrong, len(tokens)):
+            raise UserError(f"{say} ({wrong} of {len(tokens)} rows)")
+        print(f"{say}; {wrong} of {len(tokens)} rows are left out", file=sys.stderr)
     return Read({"tokens": tokens, "tags": tags}, counts, drop)
 
 
@@ -119,6 +143,9 @@ def _spans(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
     answers, offsets, drop = [], [], {}
     for row, context in enumerate(columns["context"]):
         pairs = list(zip(texts[row] or [], starts[row] or [], strict=True))
+        # Some writers say "no answer" by an empty text instead of an empty list.
+        counts["empty_answers"] += sum(not text.strip() for text, _ in pairs)
+        pairs = [(text, start) for text, start in pairs if text.strip()]
         found = [(text, find_answer(context, text, start)) for text, start in pairs]
         moved = sum(new not in (-1, old) for (_, old), (_, new) in zip(pairs, found, strict=True))
         absent = sum(new < 0 for _, new in found)
@@ -131,7 +158,9 @@ def _spans(spec: TaskSpec, table: pa.Table, split: str, where: str) -> Read:
         # Training needs a place in the context. Evaluation compares texts only: the answer stays, with offset -1.
         if split == "train":
             found = [pair for pair in found if pair[1] >= 0]
-        if not pairs and not spec.unanswerable:
+        if split == "train" and not context.strip():
+            drop[row] = "empty_context"
+        elif not pairs and not spec.unanswerable:
             drop[row] = "no_answer"
         elif pairs and not found:
             drop[row] = "answer_not_in_context"

@@ -37,7 +37,7 @@ def judge(task: TaskSpec, predictions: Columns, data: Columns) -> Judged:
                 yield STANDARD, language, accuracy(chosen, [predictions["label"][i] for i in rows])
             elif task.kind == "token_tagging":
                 tags, gold = _take(predictions, "tags", rows), _take(predictions, "gold", rows)
-                yield from _tagging(task.labels, language, tags, gold)
+                yield from _tagging(task, language, tags, gold)
             elif task.kind == "span_extraction":
                 texts, golds = _take(predictions, "text", rows), _take(data, "answers", rows)
                 for measure in qa_measures(texts, golds, normaliser_of(task, language), task.unanswerable):
@@ -80,7 +80,7 @@ def majority_controls(task: TaskSpec, predictions: Columns) -> Judged:
             gold = _take(predictions, "gold", rows)
             # max over (count, -tag): equal counts go to the lower tag number.
             common = max(Counter(t for s in gold for t in s).items(), key=lambda item: (item[1], -item[0]))[0]
-            yield from _tagging(task.labels, language, [[common] * len(s) for s in gold], gold)
+            yield from _tagging(task, language, [[common] * len(s) for s in gold], gold)
 
 
 def chance_controls(task: TaskSpec, chance: dict[str, dict[str, float]], data: Columns) -> Judged:
@@ -117,8 +117,11 @@ def normaliser_of(task: TaskSpec, language: str) -> Normaliser:
     return mlqa_normaliser(language) if "mlqa_f1" in task.metrics else squad_normalise
 
 
-def _tagging(labels: list[str], language: str, tags: list[list[int]], gold: list[list[int]]) -> Judged:
+def _tagging(task: TaskSpec, language: str, tags: list[list[int]], gold: list[list[int]]) -> Judged:
     yield TAG_ACCURACY, language, token_accuracy(tags, gold)
+    if task.metrics == ["accuracy"]:  # supertags are no chunks
+        return
+    labels = task.labels
     named = [[_name(labels, t, OUTSIDE) for t in s] for s in tags]
     golds = [[_name(labels, t, None) for t in s] for s in gold]
     yield SEQEVAL_F1, language, seqeval_f1(named, golds)

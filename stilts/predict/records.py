@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from torch import nn
 
 from stilts.metrics.judge import judge
-from stilts.metrics.measure import headline_protocol, metrics_of
+from stilts.metrics.measure import TAG_ACCURACY, headline_protocol, metrics_of
 from stilts.model.encoder import Encoder
 from stilts.predict.decode import decode_spans, decode_tags
 from stilts.predict.infer import run_head
@@ -84,7 +84,8 @@ def write_predictions(path: Path, columns: Columns) -> None:
 
 def dev_score(task: TaskSpec, columns: Columns, data: Columns) -> float:
     """Return the task score in percent over all rows: the number checkpoints are selected by."""
-    protocol = headline_protocol(task.kind, 0, "mean")
+    words = task.kind == "token_tagging" and task.metrics == ["accuracy"]
+    protocol = TAG_ACCURACY if words else headline_protocol(task.kind, 0, "mean")
     wanted = metrics_of(task.kind, protocol)
     values = [m.value for p, _, m in judge(task, columns, data) if p == protocol and m.metric in wanted]
     return float(np.mean(values))

@@ -68,6 +68,7 @@ def render(spec: dict[str, Any], folder: Path) -> str:
             places=_places(spec, tables),
             gaps=[_say_gap(r) for r in tables["missing.csv"]],
             tasks=_tasks(spec),
+            notes=spec.get("notes") or [],
             data_note=MADE_UP if spec.get("provider") == "mini" else "",
             settings=[{"name": name, "entries": _flat(value)} for name, value in settings],
             files=[{"name": name, "what": what} for name, what in FILES.items()],
@@ -223,22 +224,29 @@ def _tasks(spec: dict[str, Any]) -> list[dict[str, str]]:
     pins, shown = spec.get("revisions") or {}, []
     for task in spec.get("tasks") or spec["targets"]:
         source = task.get("source") or {}
-        pin = pins.get(task["task"]) or source.get("revision") or ""
+        pin = pins.get(task["task"]) or (source.get("revision") or "")[:12]
+        homes = [s["id"] for s in [source, *(task.get("more_sources") or [])] if s.get("id")]
         link = task.get("url") or ""
         shown.append(
             {
                 "name": task["task"],
                 "role": f"{'target' if task['task'] in targets else 'intermediate'}, {task['kind'].replace('_', ' ')}",
                 "description": task.get("description", ""),
-                "source": source.get("id") or ("raw files" if source.get("files") else "–"),
+                "source": " and ".join(homes) or _other_source(task, source),
                 # A link that is not http(s) (javascript:, data:) would run in the reader's browser.
                 "url": link if link.startswith(("https://", "http://")) else "",
-                "revision": "" if spec.get("provider") == "mini" else f"revision {pin[:12]}" if pin else "not pinned",
+                "revision": "" if spec.get("provider") == "mini" else f"revision {pin}" if pin else "not pinned",
                 "licence": task.get("licence", ""),
                 "citation": task.get("citation", ""),
             }
         )
     return shown
+
+
+def _other_source(task: dict[str, Any], source: dict[str, Any]) -> str:
+    if task.get("union"):
+        return f"union of {', '.join(task['union'])}"
+    return "raw files" if source.get("files") else "your own copy" if source.get("path") else "–"
 
 
 def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:

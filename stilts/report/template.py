@@ -109,6 +109,7 @@ headline score, fixed in the configuration beforehand.</p>
 
 <h2 id="data">Data</h2>
 {% if data_note %}<p>{{ data_note }}</p>{% endif %}
+{% for note in notes %}<p class="note" role="note">{{ note }}</p>{% endfor %}
 <div class="scroll" tabindex="0" role="region" aria-label="Data"><table>
 <caption>Tasks of the study, with the sources whose form they have</caption>
 <thead><tr><th scope="col" class="text">task</th><th scope="col" class="text">what it is</th>

@@ -42,7 +42,9 @@ class Source(Strict):
     config: str = Field(
         "default", description="Hub configuration; `{language}` stands for the language (or its alias)."
     )
-    splits: dict[Split, str] = Field(default_factory=dict, description="Our split -> the repository's split.")
+    splits: dict[Split, str | list[str]] = Field(
+        default_factory=dict, description="Our split -> the repository's split, or several, one after the other."
+    )
     languages_in: Literal["config", "id_prefix", "none"] = Field(
         "none",
         description="Where the language of a row is found: one config a language, a prefix of `id` before the first "
@@ -55,6 +57,27 @@ class Source(Strict):
         "",
         description="URL of raw files with `{language}` and `{endpoint}`, for tasks that are not on the hub as tables.",
     )
+    path: str = Field("", description="Your folder, for corpora that no hub may hold; read instead of the hub.")
+    layout: Literal["tables", "tagged_lines"] = Field(
+        "tables",
+        description="`tagged_lines`: `<split>.tsv` (words TAB tags) and `tags_to_id.json`, or CCGbank's AUTO files.",
+    )
+    languages: list[str] = Field(
+        default_factory=list, description="Of a further source: the languages that are read from it."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict, description="Of a further source: the task's `columns` that are called otherwise there."
+    )
+
+    @property
+    def names(self) -> dict[str, list[str]]:
+        """Our split -> the repository's splits."""
+        return {split: [name] if isinstance(name, str) else name for split, name in self.splits.items()}
+
+    @property
+    def brought(self) -> bool:
+        """Whether the user has to bring the data: nothing says where they could be fetched."""
+        return not (self.id or self.files)
 
 
 class TaskSpec(Strict):
@@ -65,7 +88,14 @@ class TaskSpec(Strict):
     kind: Kind
     group: Group
     description: str
-    source: Source
+    source: Source = Field(default_factory=Source)
+    more_sources: list[Source] = Field(
+        default_factory=list, description="Further repositories, each for its own `languages` of the task."
+    )
+    union: list[str] = Field(
+        default_factory=list,
+        description="Tasks of the same kind and labels whose examples this task is, one after the other.",
+    )
     columns: dict[str, str] = Field(
         default_factory=dict,
         description="Our column -> a `{column}` template over the repository's columns, or a column name.",
@@ -74,7 +104,10 @@ class TaskSpec(Strict):
         default_factory=list,
         description="Multiple choice: one template a choice, or one over a list column (a choice an element).",
     )
-    labels: list[str] = Field(default_factory=list, description="Label names in the order of the model's outputs.")
+    labels: list[str] = Field(
+        default_factory=list,
+        description="Label names in the order of the model's outputs; supertags: empty, the data list them.",
+    )
     label_values: dict[str, str] = Field(
         default_factory=dict,
         description="Raw label value (as text) -> label name; empty: the raw value is the label's position.",
@@ -103,8 +136,15 @@ class TaskSpec(Strict):
 
     @model_validator(mode="after")
     def _consistent(self) -> TaskSpec:
-        if self.kind in ("pair_classification", "token_tagging") and not self.labels:
+        # Chunks need names; words whose accuracy alone counts may have the labels that the data list (`tagged_lines`).
+        named = self.kind == "pair_classification" or (self.kind == "token_tagging" and "f1" in self.metrics)
+        if named and not self.labels:
             raise ValueError(f"a {self.kind} task needs `labels`")
+        theirs = [language for source in self.more_sources for language in source.languages]
+        if not all(source.languages for source in self.more_sources) or len(set(theirs)) < len(theirs):
+            raise ValueError("each of `more_sources` names its own `languages`")
+        if self.union and (self.source != Source() or self.more_sources):
+            raise ValueError("a `union` has no source of its own: its examples are those of its members")
         unknown = sorted(set(self.label_values.values()) - set(self.labels))
         if unknown:
             raise ValueError(f"`label_values` names labels that `labels` does not hold: {unknown}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from stilts.tokens.store import INFO, write_split
 from stilts.tokens.tokenizer import Tokenizer
 
 IGNORE = -100
+LABELS = "labels.json"  # beside examples whose task file does not list the labels
 Columns = dict[str, list]
 
 
@@ -59,6 +61,8 @@ def build_tokens(kind: str, data: Path, tokenizer: Tokenizer, folder: Path) -> d
         write_split(folder, split, arrays)
         facts["splits"][split] = counts | _sizes(arrays, languages, tokenizer.unk)
         info = {"kind": kind, "languages": languages, "special": tokenizer.special}
+        if (data / LABELS).is_file():
+            info["labels"] = len(json.loads((data / LABELS).read_text(encoding="utf-8")))
         text = dump_json(info | {"vocabulary": tokenizer.vocabulary})
         (folder / f"{split}.{INFO}").write_text(text, encoding="utf-8")
     return facts

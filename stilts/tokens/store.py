@@ -44,6 +44,7 @@ class TokenSplit:
         self.languages: list[str] = info["languages"]
         self.cls, self.pad, self.sep, self.unk, self.mask = info["special"]
         self.vocabulary: int = info["vocabulary"]
+        self.listed: int = info.get("labels", 0)
 
     def __getattr__(self, name: str) -> np.ndarray:
         """Map a file of the split into memory when it is first asked for."""
@@ -68,8 +69,8 @@ class TokenSplit:
         return self.ids[start:end]
 
     def outputs(self, labels: list[str]) -> int:
-        """Return how many outputs a head needs: the choices of an example, or the task's labels."""
-        return self.segments_of(0) - 1 if self.kind == "multiple_choice" else len(labels)
+        """Return how many outputs a head needs: the choices of an example, or the labels of the task or its data."""
+        return self.segments_of(0) - 1 if self.kind == "multiple_choice" else len(labels) or self.listed
 
     def must_fit(self, rows: int) -> None:
         """Raise UserError when an encoder with `rows` embedding rows cannot read these tokens."""
