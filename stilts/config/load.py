@@ -106,6 +106,22 @@ def _model_faults(config: Config, name: str) -> list[str]:
     return []
 
 
+def _union_faults(config: Config, name: str) -> list[str]:
+    """Return why the members of a task that is a union of others do not fit together."""
+    if _task_faults(config, name):
+        return []
+    task, faults = resolve_task(config, name), []
+    for member in task.union:
+        try:
+            other = resolve_task(config, member)
+        except UserError as error:
+            faults.append(f"{name}.union: {error}")
+            continue
+        if other.union or (other.kind, other.labels) != (task.kind, task.labels):
+            faults.append(f'{name}.union: "{member}" is a union itself, or has another kind or other labels')
+    return faults
+
+
 def _pretrained(config: Config) -> list[tuple[str, Pretraining]]:
     return [(name, b.pretraining) for name, b in config.backbones.items() if b.source == "pretrain" and b.pretraining]
 
@@ -146,6 +162,7 @@ def _cross_check(config: Config) -> list[str]:
             problems.append(f'{where}: "{name}" is text for masked-LM training; it has no scores')
         if where.startswith("backbones.") and task.kind != "masked_lm":
             problems.append(f'{where}: "{name}" is a {task.kind} task; pretraining reads one of kind masked_lm')
+        problems += _union_faults(config, name)
         if where == "tasks":
             problems += _task_faults(config, name)
         if where == "grid.targets":
