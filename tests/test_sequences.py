@@ -179,10 +179,33 @@ def test_every_word_of_a_long_sentence_is_in_exactly_one_window(tmp_path_factory
             sizes = np.diff(
                 np.flatnonzero(np.r_[split.targets[slice(*split.bounds(e1, 0))][begin:end] != IGNORE, True])
             )
-            assert (last - first) + sizes[0] > length - 2
+            assert (last - first) + sizes[0] > length - 3
     # Only the tail of a word longer than a whole window is left out.
     left_out = sum(sum(w) for w in sentences) - int((items.rows[:, 2] - items.rows[:, 1]).sum())
-    assert left_out == sum(max(0, n - (length - 2)) for w in sentences if sum(w) > length - 2 for n in w)
+    assert left_out == sum(max(0, n - (length - 3)) for w in sentences if sum(w) > length - 3 for n in w)
+
+
+def xtreme_pieces(sizes: list[int], max_length: int) -> list[list[int]]:
+    """Split a sentence (sub-words of its words) as utils_preprocess.py of google-research/xtreme does for XLM-R."""
+    room, counter, pieces = max_length - 3, 0, [[]]
+    for word, size in enumerate(sizes):
+        if counter + size > room:
+            pieces.append([word])
+            counter = size
+        else:
+            pieces[-1].append(word)
+            counter += size
+    return pieces
+
+
+@settings(max_examples=150)
+@given(st.lists(st.integers(1, 13), min_size=1, max_size=60), st.integers(16, 60))
+def test_long_sentences_are_split_where_xtreme_splits_them(tmp_path_factory, sizes, length):
+    targets = [t for word, size in enumerate(sizes) for t in (word, *[IGNORE] * (size - 1))]
+    split = fake_split(tmp_path_factory.mktemp("s"), "token_tagging", [[sum(sizes)]], targets=targets)
+    batch = Items(split, length, 8).batch(np.arange(len(Items(split, length, 8))))
+    ours = [part[part != IGNORE].tolist() for part in np.split(batch.targets["targets"], np.cumsum(batch.lengths)[:-1])]
+    assert ours == xtreme_pieces(sizes, length)
 
 
 # --- choices, labels, batches

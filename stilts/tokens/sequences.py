@@ -74,9 +74,13 @@ class Items:
             start += min(room, self.doc_stride)
 
     def _tag_windows(self, example: int) -> list[tuple[int, int]]:
-        """Pieces of a long sentence that break between words, as XTREME's preprocessing splits it."""
+        """Pieces of a long sentence that break between words, as XTREME's preprocessing splits it.
+
+        It reserves three special tokens for XLM-R, so 125 sub-words at length 128. A word longer than that makes a
+        piece of its own and is cut (XTREME reads it as `<unk>` among its neighbours).
+        """
         start, end = self.split.bounds(example, 0)
-        room, length = self.max_length - 2, end - start
+        room, length = self.max_length - 3, end - start
         if length <= room:
             return [(0, length)]
         firsts = np.flatnonzero(self.split.targets[start:end] != IGNORE)
