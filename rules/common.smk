@@ -117,8 +117,7 @@ def raw_of(wildcards):
 
 def local_files(wildcards):
     """Return the user's files of a task, so that an edit is noticed."""
-    folder = STUDY.local(wildcards.task)
-    return sorted(str(p) for p in Path(folder).rglob("*") if p.is_file()) if folder else []
+    return STUDY.local_files(wildcards.task)
 
 
 def local_weights(wildcards):

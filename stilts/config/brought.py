@@ -24,6 +24,16 @@ def folder_of(config: Config, task: str) -> str:
     return path
 
 
+def files_of(config: Config, task: str) -> list[str]:
+    """Return the user's files that a task is read from, sorted: of CCGbank its derivations only."""
+    folder = folder_of(config, task)
+    if not folder:
+        return []
+    lines = resolve_task(config, task).source.layout == "tagged_lines"
+    found = list(Path(folder).rglob("*.auto")) if lines else []
+    return sorted(str(p) for p in found or Path(folder).rglob("*") if p.is_file())
+
+
 def is_missing(config: Config, task: str) -> bool:
     """Whether a task's data are for the user to bring and are not there."""
     spec = resolve_task(config, task)

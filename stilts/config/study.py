@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache, cached_property
 
-from stilts.config.brought import folder_of, without_missing
+from stilts.config.brought import files_of, folder_of, without_missing
 from stilts.config.load import resolve_task
 from stilts.config.models import Backbone, Config, Recipe
 from stilts.errors import UserError, did_you_mean
@@ -35,6 +35,10 @@ class Study:
     def local(self, task: str) -> str:
         """Return the user's folder that a task is read from; empty where there is none."""
         return folder_of(self.config, task)
+
+    def local_files(self, task: str) -> list[str]:
+        """Return the user's files that a task is read from; empty where there are none."""
+        return files_of(self.config, task)
 
     @cache  # noqa: B019 (one study a process)
     def task(self, name: str) -> TaskSpec:
