@@ -247,12 +247,21 @@ def all_models(wildcards=None):
     return [f"{ROOT}/models/target/{b}/{r}/{t}/d{d}/s{s}/manifest.json" for b, r, t, d, s in STUDY.models()]
 
 
-def all_tokens(wildcards=None):
-    """Return the tokens of every task the grid reads."""
+def all_tasks():
+    """Return every task the grid reads, sorted."""
     tasks = {*CONFIG.grid.targets, *STUDY.corpora()}
     tasks |= {t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks}
-    tasks |= {f(t) for t in STUDY.trained for f in (STUDY.train_task, STUDY.dev_task)}
-    return [tokens_of(b, t) for b in CONFIG.grid.backbones for t in sorted(tasks)]
+    return sorted(tasks | {f(t) for t in STUDY.trained for f in (STUDY.train_task, STUDY.dev_task)})
+
+
+def all_tokens(wildcards=None):
+    """Return the tokens of every task the grid reads."""
+    return [tokens_of(b, t) for b in CONFIG.grid.backbones for t in all_tasks()]
+
+
+def all_data(wildcards=None):
+    """Return the examples of every task the grid reads; their manifests count the faults of the data."""
+    return [data_of(t) for t in all_tasks()]
 
 
 def explain():

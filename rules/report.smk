@@ -33,6 +33,7 @@ rule report:
     input:
         tables=f"{ROOT}/tables/manifest.json",
         raw=fetched,
+        data=all_data,
     output:
         manifest=f"{ROOT}/report/manifest.json",
     log:
@@ -52,4 +53,4 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -2,7 +2,7 @@
 
 Usage: python -m scripts.report --spec JSON --tables x/tables/manifest.json --raw x/raw/xquad/manifest.json ...
        --output x/report/manifest.json
---raw: what was fetched, for the commits that were really read.
+--raw: what was fetched, for the commits that were really read. --data: examples, for the faults counted in them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Render index.html from the tables."""
     read_manifest(args.tables)
     revisions = {m.parent.name: _revision(read_manifest(m)["facts"]) for m in args.raw}
-    page = render(spec | {"revisions": revisions}, args.tables.parent)
+    faults = {m.parent.name: read_manifest(m)["facts"].get("quirks", {}) for m in args.data or []}
+    page = render(spec | {"revisions": revisions, "faults": faults}, args.tables.parent)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return {"bytes": len(page.encode())}
 
@@ -33,4 +34,4 @@ def _revision(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"tables": "", "raw": "*"}))
+    sys.exit(run_job(work, {"tables": "", "raw": "*", "data": "*"}))

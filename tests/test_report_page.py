@@ -125,6 +125,14 @@ def test_text_of_data_is_escaped(tmp_path):
     assert page.count("&lt;script&gt;") > 10
 
 
+def test_faults_of_the_data_and_what_was_left_out_are_said(tmp_path):
+    faults = {"udpos": {"unknown_tag": {"train": {"en": 2}, "test": {"de": 1000, "en": 1}}}, "xnli": {}}
+    text = text_of(page_of(tmp_path, faults=faults, notes=["recipe ccg is left out."]))
+    assert "udpos : unknown_tag 1,003" in text
+    assert "recipe ccg is left out." in text
+    assert "Faults of the data" not in text_of(page_of(tmp_path, faults={"xnli": {}}))
+
+
 def test_gaps_are_shown_and_nothing_is_put_in_their_place(tmp_path):
     rows = [s for s in scores() if not (s.recipe == "mnli" and s.target == "pawsx" and s.seed == 2)]
     text = text_of(page_of(tmp_path, rows))
@@ -215,12 +223,12 @@ def test_job_is_deterministic_and_names_a_lost_table(tmp_path, capsys):
     manifest = write_manifest(tables)
     out = tmp_path / "report" / "manifest.json"
     argv = ["--spec", json.dumps(spec()), "--tables", str(manifest), "--output", str(out)]
-    assert run_job(report.work, {"tables": "", "raw": "*"}, [*argv, "--raw"]) == 0
+    assert run_job(report.work, {"tables": "", "raw": "*", "data": "*"}, [*argv, "--raw"]) == 0
     first = out.read_bytes()
-    assert run_job(report.work, {"tables": "", "raw": "*"}, [*argv, "--raw"]) == 0
+    assert run_job(report.work, {"tables": "", "raw": "*", "data": "*"}, [*argv, "--raw"]) == 0
     assert out.read_bytes() == first
     (tables / "overall.csv").unlink()
-    assert run_job(report.work, {"tables": "", "raw": "*"}, [*argv, "--raw"]) == 2
+    assert run_job(report.work, {"tables": "", "raw": "*", "data": "*"}, [*argv, "--raw"]) == 2
     assert "overall.csv" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"overall\.csv is missing"):
         render(spec(), tables)

@@ -69,6 +69,7 @@ def render(spec: dict[str, Any], folder: Path) -> str:
             gaps=[_say_gap(r) for r in tables["missing.csv"]],
             tasks=_tasks(spec),
             notes=spec.get("notes") or [],
+            faults=_faults(spec.get("faults") or {}),
             data_note=MADE_UP if spec.get("provider") == "mini" else "",
             settings=[{"name": name, "entries": _flat(value)} for name, value in settings],
             files=[{"name": name, "what": what} for name, what in FILES.items()],
@@ -241,6 +242,17 @@ def _tasks(spec: dict[str, Any]) -> list[dict[str, str]]:
             }
         )
     return shown
+
+
+def _faults(found: dict[str, dict[str, dict[str, dict[str, int]]]]) -> list[tuple[str, str]]:
+    """Return (task, what `prepare` counted, over all splits and languages) of the tasks with any fault."""
+    totals = {
+        task: ", ".join(
+            f"{what} {sum(sum(of.values()) for of in by.values()):,}" for what, by in sorted(counts.items())
+        )
+        for task, counts in sorted(found.items())
+    }
+    return [(task, text) for task, text in totals.items() if text]
 
 
 def _other_source(task: dict[str, Any], source: dict[str, Any]) -> str:

@@ -121,6 +121,9 @@ headline score, fixed in the configuration beforehand.</p>
 {% else %}{{ task.source }}{% endif %}<small>{{ task.revision }}</small></td>
 <td class="wide small">{{ task.licence }}</td><td class="wide small">{{ task.citation }}</td></tr>
 {% endfor %}</tbody></table></div>
+{% if faults %}<p>Faults of the data that were counted when examples were prepared, in rows or places over all splits
+and languages; what each word means and what was done stands in docs/data.md.</p>
+<ul>{% for task, text in faults %}<li><b>{{ task }}</b>: {{ text }}</li>{% endfor %}</ul>{% endif %}
 
 <h2 id="settings">Settings</h2>
 <div class="columns">{% for part in settings %}<h3>{{ part.name }}</h3>
