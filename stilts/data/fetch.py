@@ -28,8 +28,12 @@ def fetch_hub(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[st
     Facts: the first repository and its commit; those of further sources under `further`. Raises UserError for whatever
     cannot be had: repository, revision, configuration, split, language, column.
     """
+    name = request.task.task
     if not request.task.source.id:
-        raise UserError(f"The task `{request.task.task}` names no hub repository (`source: id`)")
+        raise UserError(
+            f"The task `{name}` names no hub repository (`source: id`). If its data are for you to bring, name their "
+            f"folder under `tasks: {name}: source: path`."
+        )
     facts: dict[str, Any] = {"source": "hub", "rows": {}}
     for number in sorted({part.source for part in request.parts()}):
         found = _fetch_repository(request, number, hub, locks, folder)

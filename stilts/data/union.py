@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from stilts.data.layout import SPLITS, Request
 from stilts.data.tables import read_table, write_table
@@ -39,16 +40,21 @@ def prepare_union(request: Request, members: list[Path], folder: Path) -> dict[s
 
 
 def _named(table: pa.Table, member: str) -> pa.Table:
-    ids = pa.array([f"{member}/{name}" for name in table["id"].to_pylist()], pa.string())
+    ids = pc.binary_join_element_wise(pa.scalar(member), table["id"], "/")
     return table.set_column(table.schema.get_field_index("id"), "id", ids)
 
 
 def _shared(tables: list[pa.Table]) -> dict[str, int]:
     """Return language -> examples that stand in more than one member, labels included."""
-    holders: dict[tuple, set[int]] = {}
+    # Members as bits of a number, by the hash of the example: a million examples must not be held twice.
+    holders: dict[str, dict[int, int]] = {}
     for number, table in enumerate(tables):
-        columns = [table[name].to_pylist() for name in table.column_names if name != "id"]
-        for row in zip(*columns, strict=True):
-            holders.setdefault(tuple(str(value) for value in row), set()).add(number)
-    place = [name for name in tables[0].column_names if name != "id"].index("language")
-    return dict(sorted(Counter(row[place] for row, which in holders.items() if len(which) > 1).items()))
+        names = [name for name in table.column_names if name not in ("id", "language")]
+        for batch in table.to_batches(max_chunksize=50_000):
+            columns = [batch[name].to_pylist() for name in names]
+            for language, *row in zip(batch["language"].to_pylist(), *columns, strict=True):
+                seen = holders.setdefault(language, {})
+                key = hash(str(row))
+                seen[key] = seen.get(key, 0) | 1 << number
+    counts = {language: sum(bits & (bits - 1) > 0 for bits in seen.values()) for language, seen in holders.items()}
+    return {language: n for language, n in sorted(counts.items()) if n}
