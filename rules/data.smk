@@ -67,7 +67,7 @@ rule prepare:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     params:
         spec=spec_of("prepare", "task"),

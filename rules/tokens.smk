@@ -43,7 +43,7 @@ rule tokenize:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=4000,
         runtime=30,
     params:
         spec=spec_of("tokenize", "backbone", "task"),

@@ -23,6 +23,7 @@ class Flat:
 
     def __init__(self) -> None:
         self.ids: list[np.ndarray] = []
+        self.blocks: list[np.ndarray] = []  # those before, joined: an array a segment costs more than its numbers
         self.segments, self.examples = [0], [0]
 
     def add(self, segments: list[list[int]]) -> None:
@@ -31,10 +32,18 @@ class Flat:
             self.ids.append(np.asarray(ids, np.int32))
             self.segments.append(self.segments[-1] + len(ids))
         self.examples.append(len(self.segments) - 1)
+        if len(self.ids) > 50_000:
+            self._join()
+
+    def _join(self) -> None:
+        if self.ids:
+            self.blocks.append(np.concatenate(self.ids))
+            self.ids = []
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return ids, segments and examples."""
-        ids = np.concatenate(self.ids) if self.ids else np.zeros(0, np.int32)
+        self._join()
+        ids = np.concatenate(self.blocks) if self.blocks else np.zeros(0, np.int32)
         return {
             "ids": ids,
             "segments": np.asarray(self.segments, np.int64),
@@ -79,14 +88,14 @@ def _sizes(arrays: dict[str, np.ndarray], languages: list[str], unk: int) -> dic
 
 
 def _pairs(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
-    for a, b in zip(tokenizer.encode(rows["text_a"]), tokenizer.encode(rows["text_b"]), strict=True):
+    for a, b in zip(tokenizer.arrays(rows["text_a"]), tokenizer.arrays(rows["text_b"]), strict=True):
         flat.add([a, b])
     return {"labels": np.asarray(rows["label"], np.int32)}, {}
 
 
 def _choices(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
-    prompts = tokenizer.encode(rows["prompt"])
-    choices = iter(tokenizer.encode([c for row in rows["choices"] for c in row]))
+    prompts = tokenizer.arrays(rows["prompt"])
+    choices = tokenizer.arrays([c for row in rows["choices"] for c in row])
     for prompt, row in zip(prompts, rows["choices"], strict=True):
         flat.add([prompt, *(next(choices) for _ in row)])
     return {"labels": np.asarray(rows["label"], np.int32)}, {}

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+
+import numpy as np
 
 from stilts.errors import UserError
 from stilts.provenance.manifest import dump_json
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 FILE = "tokenizer.json"
+CHUNK = 10_000  # texts encoded at a time
 
 
 class Tokenizer:
@@ -40,7 +43,15 @@ class Tokenizer:
 
     def encode(self, texts: list[str]) -> list[list[int]]:
         """Return the ids of each text."""
-        return [e.ids for e in self.fast.encode_batch_fast(texts, add_special_tokens=False)]
+        return [e.ids for e in self._encoded(texts)]
+
+    def arrays(self, texts: list[str]) -> Iterator[np.ndarray]:
+        """Yield the ids of each text, int32: a million texts are never held as lists of numbers."""
+        return (np.asarray(e.ids, np.int32) for e in self._encoded(texts))
+
+    def _encoded(self, texts: list[str]) -> Iterator:
+        for start in range(0, len(texts), CHUNK):
+            yield from self.fast.encode_batch_fast(texts[start : start + CHUNK], add_special_tokens=False)
 
     def encode_with_offsets(self, texts: list[str]) -> list[tuple[list[int], list[tuple[int, int]]]]:
         """Return ids and character spans [start, end) of each text; spans do not cover leading white space."""
