@@ -120,6 +120,19 @@ def test_anli_has_three_rounds(bring):
     assert TokenSplit(tokens, "train").labels.tolist() == [0, 1, 2]
 
 
+def test_ids_are_unique_over_the_rounds(bring):
+    splits = {
+        split: [nli(0, split, uid="same", reason=""), nli(1, "twice", uid=split, reason="")]
+        for split in get_task("anli").source.names["train"] + get_task("anli").source.names["validation"]
+    }
+    examples, found, _ = bring("anli", [], {"facebook/anli": {"plain_text": splits}})
+    ids = [row["id"] for row in examples["train"]]
+    assert ids == ["same", "train_r1", "same#2", "train_r2", "same#3", "train_r3"]
+    assert found["quirks"]["repeated_ids"] == {"train": {"en": 2}, "validation": {"en": 2}}
+    assert found["quirks"]["repeated_examples"] == {"train": {"en": 2}, "validation": {"en": 2}}
+    assert found["quirks"]["also_in_train"] == {"validation": {"en": 1}}
+
+
 def test_snli_pairs_without_a_gold_label(bring):
     rows = [nli(2), nli(-1), nli(0, "Two dogs."), nli(-1, "A cat.")]
     examples, found, _ = bring(

@@ -31,6 +31,7 @@ class Examples:
         self.columns: dict[str, list[Any]] = {name: [] for name in ("id", "language", *SCHEMAS[kind])}
         self.rows: Counter = Counter()
         self.inputs: dict[str, set] = {}
+        self.ids: dict[str, list[str]] = {}
 
     def count(self, what: str, language: str, number: int) -> None:
         """Add to the counts of this split; zeros are not kept."""
@@ -40,15 +41,19 @@ class Examples:
 
     def add(self, language: str, ids: list[str], columns: dict[str, list[Any]]) -> None:
         """Append the rows of one language; ids become unique within language and split, double rows are counted."""
-        self.columns["id"].extend(unique_ids(ids))
+        # A split of ours may be several of the repository: ids are unique over all of them.
+        before = self.ids.setdefault(language, [])
+        self.columns["id"].extend(unique_ids(before + ids)[len(before) :])
         self.columns["language"].extend([language] * len(ids))
         for name in SCHEMAS[self.kind]:
             self.columns[name].extend(columns[name])
         self.rows[language] += len(ids)
         keys = [_key(row) for row in zip(*(columns[name] for name in SCHEMAS[self.kind]), strict=True)]
-        self.inputs.setdefault(language, set()).update(keys)
-        self.count("repeated_ids", language, len(ids) - len(set(ids)))
-        self.count("repeated_examples", language, len(keys) - len(set(keys)))
+        seen = self.inputs.setdefault(language, set())
+        self.count("repeated_ids", language, len(ids) - len(set(ids) - set(before)))
+        self.count("repeated_examples", language, len(keys) - len(set(keys) - seen))
+        before.extend(ids)
+        seen.update(keys)
 
     def table(self) -> pa.Table:
         """Return the rows as a table of the kind's schema."""
