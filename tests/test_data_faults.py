@@ -118,7 +118,7 @@ def test_rows_of_a_language_under_another_code(tmp_path):
     assert run(scripts.prepare, spec, out, "--raw", write_manifest(raw)) == 0
     found = facts(out)
     assert found["rows"]["test"] == {"en": 1, "sw": 2}
-    assert found["quirks"]["language_aliases"] == {"validation": {"sw": 1}, "test": {"sw": 1}}
+    assert found["quirks"]["language_aliases"] == {"test": {"sw": 1}}
     assert found["quirks"]["other_languages"]["test"] == {"klingon": 1}
 
 

@@ -34,8 +34,13 @@ TRANSLATED = "et ht id it sw ta th tr vi zh".split()  # noqa: SIM905
 HELD = "af ar de en hi th vi zh".split()  # noqa: SIM905
 # Case -> task, languages (None: the task's own), and what of its source is changed to read this part of the mirror.
 CASES = {
-    "google/xtreme PAWS-X": ("pawsx", None, {"splits": {"train": "train", "validation": "validation"}}),
+    "google/xtreme PAWS-X": (
+        "pawsx",
+        None,
+        {"splits": {"train": "train", "validation": "validation", "test": "validation"}},
+    ),
     "google/xtreme udpos": ("udpos", HELD, {}),
+    "google/xtreme udpos dev": ("udpos", ["af", "de", "en", "vi", "zh"], {"splits": {"test": "validation"}}),
     "google/xtreme tatoeba": ("tatoeba", None, {}),
     "google/xtreme SQuAD": ("squad1", [], {"id": "google/xtreme", "config": "SQuAD"}),
     "google/xtreme XQuAD": ("xquad", XQUAD, {"id": "google/xtreme", "config": "XQuAD.{language}", "revision": None}),
@@ -52,8 +57,18 @@ CASES = {
         {"id": "google-research-datasets/xquad_r", "config": "{language}", "revision": None},
     ),
     "google-research-datasets/tydiqa": ("tydiqa", ["en", "ko", "sw"], {}),
-    "cambridgeltl/xcopa": ("xcopa", None, {}),
-    "cambridgeltl/xcopa translated": ("xcopa", TRANSLATED, {"config": "translation-{language}"}),
+    "cambridgeltl/xcopa": ("xcopa", None, {"splits": {"test": "test"}}),
+    "cambridgeltl/xcopa dev": ("xcopa", None, {"splits": {"test": "validation"}}),
+    "cambridgeltl/xcopa translated": (
+        "xcopa",
+        TRANSLATED,
+        {"config": "translation-{language}", "splits": {"test": "test"}},
+    ),
+    "cambridgeltl/xcopa translated dev": (
+        "xcopa",
+        TRANSLATED,
+        {"config": "translation-{language}", "splits": {"test": "validation"}},
+    ),
     "aps/super_glue": ("copa", [], {}),
     "lighteval/siqa": ("siqa", [], {}),
     "stanfordnlp/snli": ("snli", [], {}),
@@ -135,7 +150,7 @@ def test_rows_are_all_there_or_counted(done, case):
     for split, names in task.source.names.items():
         lost = sum(n for what in out for n in found["quirks"].get(what, {}).get(split, {}).values())
         configs = {p.parent.name for p in (home / "raw").rglob(f"{names[0]}.parquet")}
-        if split == "train" and task.source.languages_in == "config":
+        if split != "test" and task.source.languages_in == "config":
             configs &= {task.source.config.format(language=task.source.aliases.get("en", "en"))}
         rows = sum(pq.read_metadata(home / "raw" / c / f"{names[0]}.parquet").num_rows for c in configs)
         assert sum(found["rows"][split].values()) == rows - lost
@@ -151,7 +166,7 @@ def test_what_is_counted_is_what_a_direct_count_finds(done, case):
             for row in pq.read_table(path).to_pylist():
                 if task.kind == "span_extraction":
                     if task.source.languages_in == "id_prefix":
-                        chosen = ("english",) if split == "train" else ("english", "korean", "swahili")
+                        chosen = ("english",) if split != "test" else ("english", "korean", "swahili")
                         if row["id"].split("-")[0] not in chosen:
                             continue
                     answers = row["answers"]
@@ -159,7 +174,7 @@ def test_what_is_counted_is_what_a_direct_count_finds(done, case):
                         moved[split] += row["context"][start : start + len(text)] != text
                 elif task.kind == "bitext_retrieval":
                     newlines[split] += sum(row[c] != row[c].strip("\r\n") for c in task.columns.values())
-                elif task.kind == "token_tagging" and (split != "train" or path.parent.name == "udpos.English"):
+                elif task.kind == "token_tagging" and (split == "test" or path.parent.name == "udpos.English"):
                     blanks[split] += sum(" " in word.strip() for word in row["tokens"])
     counted = {what: {s: sum(by.values()) for s, by in of.items()} for what, of in found["quirks"].items()}
     for what, numbers in (("answers_moved", moved), ("newlines_stripped", newlines), ("tokens_with_blanks", blanks)):
