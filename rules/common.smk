@@ -209,10 +209,15 @@ def dev_data(wildcards):
 
 
 def tuned_of(wildcards):
-    """Return the manifest of the tuned model a budget point predicts with."""
+    """Return the manifest of the tuned model a budget point predicts with: the target's own, or the one it borrows."""
     depth = wildcards.point.split("-")[0]
-    arm = f"{wildcards.backbone}/{wildcards.recipe}/{wildcards.target}"
+    arm = f"{wildcards.backbone}/{wildcards.recipe}/{STUDY.owner(wildcards.target)}"
     return f"{ROOT}/models/target/{arm}/{depth}/s{wildcards.seed}/manifest.json"
+
+
+def embedder_of(wildcards):
+    """Return the manifest of the encoder that embeds a target: a tuned model's, or the recipe's own."""
+    return tuned_of(wildcards) if STUDY.tuned(wildcards.target) else encoder_of(wildcards)
 
 
 def judged_of(wildcards):
@@ -234,12 +239,7 @@ def all_scores(wildcards=None):
 
 def all_models(wildcards=None):
     """Return every tuned model of the grid."""
-    return [
-        f"{ROOT}/models/target/{b}/{r}/{t}/d{d}/s{s}/manifest.json"
-        for t in STUDY.trained
-        for b, r, s in STUDY.arms(t)
-        for d in CONFIG.budget.depths
-    ]
+    return [f"{ROOT}/models/target/{b}/{r}/{t}/d{d}/s{s}/manifest.json" for b, r, t, d, s in STUDY.models()]
 
 
 def all_tokens(wildcards=None):

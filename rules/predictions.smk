@@ -35,7 +35,7 @@ rule predict:
 
 rule embed:
     input:
-        model=encoder_of,
+        model=embedder_of,
         tokens=target_tokens,
     output:
         manifest=f"{ROOT}/embeddings/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",

@@ -66,7 +66,7 @@ def specs_of(config: Config) -> dict[str, Any]:
         for backbone, recipe, seed in study.arms(target):
             for point in study.points_of(target):
                 note("score", backbone, recipe, target, point, seed)
-                if target in study.trained:
+                if not study.task(target).retrieval:
                     note("train_target", recipe, target, point.split("-")[0].removeprefix("d"), seed)
                     note("predict", recipe, target, point)
                 else:

@@ -82,9 +82,27 @@ def _changed(spec: TaskSpec, change: dict[str, Any]) -> dict[str, Any]:
 
 def _task_faults(config: Config, name: str) -> list[str]:
     try:
-        TaskSpec.model_validate(_changed(get_task(name), config.tasks[name]))
+        TaskSpec.model_validate(_changed(get_task(name), config.tasks.get(name, {})))
     except ValidationError as error:
         return explain(error, TaskSpec, at=f"tasks.{name}")
+    return []
+
+
+def _model_faults(config: Config, name: str) -> list[str]:
+    """Return why the model that a target borrows (`model_of`) does not fit it."""
+    if _task_faults(config, name):
+        return []
+    task = resolve_task(config, name)
+    if not task.model_of:
+        return []
+    try:
+        owner = resolve_task(config, task.model_of)
+    except UserError as error:
+        return [f"{name}.model_of: {error}"]
+    if owner.model_of or not owner.trainable:
+        return [f'{name}.model_of: nothing is trained for "{owner.task}"']
+    if task.kind != "bitext_retrieval" and (task.kind, task.labels) != (owner.kind, owner.labels):
+        return [f'{name}.model_of: the model of "{owner.task}" has another kind or other labels']
     return []
 
 
@@ -130,6 +148,10 @@ def _cross_check(config: Config) -> list[str]:
             problems.append(f'{where}: "{name}" is a {task.kind} task; pretraining reads one of kind masked_lm')
         if where == "tasks":
             problems += _task_faults(config, name)
+        if where == "grid.targets":
+            problems += _model_faults(config, name)
+        if where == "target.tasks" and task.model_of:
+            problems.append(f'{where}: "{name}" is predicted with the model of "{task.model_of}"; name that one')
     if config.provider == "mini":
         try:
             resolve_world(config.world.model_dump() | {"source_language": config.source_language})

@@ -14,7 +14,8 @@ from stilts.tasks.spec import TaskSpec
 # What only people read of a task; it reaches the report and nothing else.
 READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
 # What only the stages up to `prepare` read, what only those after it read, and the group that only averages use.
-OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "train_task", "group"}
+OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "group"}
+OF_SOME_STAGES |= {"train_task", "model_of"}
 JUDGED = "metrics"
 # What a task cannot do without, said of the keys that are left out.
 BLANK = {"description": "", "source": {}, "group": "text", "metrics": []}
@@ -110,7 +111,7 @@ class Specs:
 
     def predict(self, recipe: str, target: str, point: str) -> dict:
         """How a target is predicted at a budget point."""
-        settings = self.config.target.of(target)
+        settings = self.config.target.of(self.study.owner(target))
         cut = point.split("-")[1].removeprefix("l")
         return {
             "task": slim(self.study.task(target), JUDGED),

@@ -24,10 +24,29 @@ class Study:
         """Return a task as this experiment reads it."""
         return resolve_task(self.config, name)
 
+    def owner(self, target: str) -> str:
+        """Return the target whose tuned model is used for a target: itself, or the one its `model_of` names."""
+        return self.task(target).model_of or target
+
+    def tuned(self, target: str) -> bool:
+        """Whether a target reads a tuned model; otherwise the encoder of a recipe embeds it."""
+        return self.task(self.owner(target)).trainable
+
     @cached_property
     def trained(self) -> list[str]:
-        """Targets that are fine-tuned."""
-        return [t for t in self.grid.targets if not self.task(t).retrieval]
+        """Targets that are fine-tuned, those that lend their model to a target of the grid included."""
+        return list(dict.fromkeys(self.owner(t) for t in self.grid.targets if self.tuned(t)))
+
+    def models(self) -> list[tuple[str, str, str, str, int]]:
+        """Return (backbone, recipe, target, depth, seed) of every tuned model that the grid's targets read."""
+        wanted = [
+            (b, r, self.owner(t), point.split("-")[0].removeprefix("d"), s)
+            for t in self.grid.targets
+            if self.tuned(t)
+            for b, r, s in self.arms(t)
+            for point in self.points_of(t)
+        ]
+        return list(dict.fromkeys(wanted))
 
     def backbone(self, name: str) -> Backbone:
         """Return a backbone by name."""
@@ -66,10 +85,12 @@ class Study:
 
     def train_task(self, target: str) -> str:
         """Return the task whose training split tunes a target."""
-        return self.task(target).train_task or target
+        owner = self.owner(target)
+        return self.task(owner).train_task or owner
 
     def dev_task(self, target: str) -> str:
         """Return the task on whose source-language validation split a target is selected: its own where it has one."""
+        target = self.owner(target)
         own = self.task(target)
         here = self.config.provider == "mini" or self.config.source_language in (
             own.languages or [self.config.source_language]
@@ -81,9 +102,9 @@ class Study:
         return sorted({b.pretraining.corpus for b in map(self.backbone, self.grid.backbones) if b.pretraining})
 
     def points_of(self, target: str) -> list[str]:
-        """Return the budget points of a target: depth x max length x precision; retrieval sweeps layers, not depths."""
+        """Return the budget points of a target: depth x max length x precision; bitext sweeps layers, not depths."""
         budget = self.config.budget
-        depths = ["full"] if self.task(target).retrieval else budget.depths
+        depths = budget.depths if self.task(target).trainable else ["full"]
         return [f"d{d}-l{n}-{p}" for d in depths for n in budget.max_lengths for p in budget.precisions]
 
     def arms(self, target: str) -> list[tuple[str, str, int]]:

@@ -17,6 +17,7 @@ Kind = Literal[
     "entity_retrieval",
 ]
 RETRIEVAL_KINDS = ("bitext_retrieval", "answer_retrieval", "entity_retrieval")
+UNTRAINED_KINDS = ("bitext_retrieval", "masked_lm")
 Group = Literal["classification", "structured", "qa", "retrieval", "intermediate", "text"]
 Split = Literal["train", "validation", "test"]
 Quirk = Literal["strip_newline", "realign_answers", "drop_unlabelled"]
@@ -86,7 +87,12 @@ class TaskSpec(Strict):
     )
     train_task: str | None = Field(
         None,
-        description="Task whose training split tunes this target; null: its own. Retrieval targets train on nothing.",
+        description="Task whose training split tunes this target; null: its own. Bitext retrieval trains on nothing.",
+    )
+    model_of: str | None = Field(
+        None,
+        description="Target whose tuned model predicts this one too (bitext retrieval: whose encoder embeds it). "
+        "Nothing is trained for it; settings and dev selection are that target's.",
     )
     unanswerable: bool = Field(False, description="Span extraction: questions without an answer exist.")
     metrics: list[str] = Field(description="Metrics; a task score is their mean (QA: F1 and exact match).")
@@ -102,9 +108,18 @@ class TaskSpec(Strict):
         unknown = sorted(set(self.label_values.values()) - set(self.labels))
         if unknown:
             raise ValueError(f"`label_values` names labels that `labels` does not hold: {unknown}")
+        if self.model_of and self.train_task:
+            raise ValueError("`model_of` and `train_task` exclude each other: the model is the other target's")
+        if self.model_of == self.task:
+            raise ValueError("`model_of` names the task itself")
         return self
 
     @property
     def retrieval(self) -> bool:
         """Whether the target is scored straight from sentence embeddings."""
         return self.kind in RETRIEVAL_KINDS
+
+    @property
+    def trainable(self) -> bool:
+        """Whether tasks of this kind are fine-tuned: all but parallel sentences and plain text."""
+        return self.kind not in UNTRAINED_KINDS
