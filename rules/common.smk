@@ -48,7 +48,7 @@ STARTED = time.time()
 WORKER = []
 # What the mini world holds; a task that no arm reads costs nothing further.
 WORLD_TASKS = (
-    "copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tydiqa udpos xcopa xnli xquad".split()
+    "bucc bucc_gold copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
 )
 STUDY = or_stop(lambda: Study(load_config(config)))
 SPECS = Specs(STUDY)
@@ -107,8 +107,9 @@ def gpus_of(rule, *names):
 
 def raw_of(wildcards):
     """Return the manifest of a task's raw files."""
-    place = "world" if CONFIG.provider == "mini" else "raw"
-    return f"{ROOT}/{place}/{wildcards.task}/manifest.json"
+    if CONFIG.provider == "mini":
+        return f"{ROOT}/world/{STUDY.task(wildcards.task).source.world or wildcards.task}/manifest.json"
+    return f"{ROOT}/raw/{wildcards.task}/manifest.json"
 
 
 def local_files(wildcards):
@@ -218,6 +219,16 @@ def tuned_of(wildcards):
 def embedder_of(wildcards):
     """Return the manifest of the encoder that embeds a target: a tuned model's, or the recipe's own."""
     return tuned_of(wildcards) if STUDY.tuned(wildcards.target) else encoder_of(wildcards)
+
+
+def embed_dev_tokens(wildcards):
+    """Return the tokens a dual encoder is judged on; other encoders have no dev score."""
+    return dev_tokens(wildcards) if STUDY.task(wildcards.target).dual else []
+
+
+def mine_data(wildcards):
+    """Return the examples that mining reads: repeated sentences and gold; plain pairs of sentences need neither."""
+    return [] if STUDY.task(wildcards.target).kind == "bitext_retrieval" else target_data(wildcards)
 
 
 def judged_of(wildcards):

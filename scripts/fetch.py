@@ -34,6 +34,11 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     # Other endpoints' commits belong to these data only: they are kept beside them, never in the source tree.
     beside = args.output.resolve().parent.parent / NAME
     locks = Locks(Lock(args.lock or COMMITTED, guards), Lock(beside, guards))
+    if request.task.kind == "bitext_mining" and not request.task.source.id:
+        raise UserError(
+            f"The corpora of `{request.task.task}` are on no hub: put them into a folder and use the provider local "
+            f"({request.task.url})"
+        )
     run = fetch_files if request.task.source.files else fetch_hub
     return {**run(request, hub, locks, folder), "run": {"endpoint": hub.shown}}
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from stilts.data.layout import Request
 from stilts.data.prepare import prepare
+from stilts.data.search import prepare_search
 from stilts.data.text import prepare_text
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest
@@ -25,7 +26,9 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Read `args.raw`'s folder and write one parquet a split into `folder`."""
     request = Request.from_spec(spec)
     read_manifest(args.raw)
-    run = prepare_text if request.task.kind == "masked_lm" else prepare
+    task = request.task
+    search = task.dual or task.kind == "bitext_mining"
+    run = prepare_text if task.kind == "masked_lm" else prepare_search if search else prepare
     facts = run(request, args.raw.parent, folder)
     if (args.raw.parent / CONTROLS).is_file():
         shutil.copyfile(args.raw.parent / CONTROLS, folder / CONTROLS)

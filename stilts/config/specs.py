@@ -122,11 +122,16 @@ class Specs:
             "blind": recipe == "blind",
         }
 
-    def embed(self, point: str) -> dict:
-        """How sentences are embedded at a budget point."""
-        retrieval = self.config.retrieval
+    def embed(self, target: str, point: str) -> dict:
+        """How the sentences of a target are embedded at a budget point: as a dual encoder was trained to, or swept."""
+        retrieval, dual = self.config.retrieval, self.study.task(target).dual
+        settings = self.config.target.of(self.study.owner(target)) if dual else retrieval
         cut = point.split("-")[1].removeprefix("l")
-        length = retrieval.max_length if cut == "full" else min(retrieval.max_length, int(cut))
+        length = settings.max_length if cut == "full" else min(settings.max_length, int(cut))
+        if dual:
+            lengths = {"max_length": length, "query_length": min(settings.query_length, length)}
+            dev = {"dev_task": self.study.dev_task(target), "source_language": self.config.source_language}
+            return {"pooling": settings.pooling, **lengths, **dev}
         return {"layers": retrieval.layers, "pooling": retrieval.pooling, "max_length": length}
 
     def mine(self, target: str) -> dict:
@@ -145,7 +150,7 @@ class Specs:
             "task": slim(self.study.task(target), JUDGED),
             "controls": bool(self.grid.controls) and seed in self.grid.control_seeds,
         }
-        if self.study.task(target).retrieval:
+        if self.study.task(target).swept:
             spec["retrieval"] = self.config.retrieval.model_dump(include={"pooling"})
         return spec
 

@@ -12,13 +12,11 @@ from stilts.data.card import FORMATS, Files, data_files
 from stilts.data.columns import check_columns
 from stilts.data.download import download
 from stilts.data.hub import Hub, Repo
-from stilts.data.layout import RAW_KINDS, Part, Request
+from stilts.data.layout import Part, Request
 from stilts.data.revisions import Locks, known_files, resolve
 from stilts.data.tables import write_table
 from stilts.errors import UserError
 from stilts.progress import Progress
-
-ENDINGS = {"masked_lm": "txt", "answer_retrieval": "json"}
 
 
 def fetch_hub(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[str, Any]:
@@ -56,11 +54,12 @@ def fetch_local(request: Request, home: Path, folder: Path) -> dict[str, Any]:
     if not base.is_dir():
         have = ", ".join(sorted(p.name for p in home.iterdir() if p.is_dir())) if home.is_dir() else "(no such folder)"
         raise UserError(f"There is no folder {base} for the task `{name}`. {home} holds: {have or 'nothing'}.")
-    if request.task.kind in RAW_KINDS:
-        ending = ENDINGS[request.task.kind]
+    if request.ending:
         return _raw_files(
-            request, lambda language, path: _copy(base / f"{language}.{ending}", path, name), folder, "local"
+            request, lambda language, path: _copy(base / f"{language}.{request.ending}", path, name), folder, "local"
         )
+    if request.task.kind == "bitext_mining" and not request.task.source.id:
+        return _corpora(request, base, folder)
     chosen: dict[Part, list[Path]] = {}
     for part in _once(request.parts()):
         configs = [part.config]
@@ -105,9 +104,20 @@ def fetch_files(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[
 def _raw_files(request: Request, bring: Callable[[str, Path], None], folder: Path, source: str) -> dict[str, Any]:
     with Progress(f"fetch {request.task.task}", len(request.languages)) as progress:
         for language in request.languages:
-            bring(language, folder / f"{language}.{ENDINGS[request.task.kind]}")
+            bring(language, folder / f"{language}.{request.ending}")
             progress.update()
     return {"source": source, "languages": list(request.languages)}
+
+
+def _corpora(request: Request, base: Path, folder: Path) -> dict[str, Any]:
+    """Copy the corpora and gold pairs of every language, from folders `de-en/` or side by side."""
+    names = {"source": request.name_of(request.source_language), "gold": "gold"}
+    for (_, language), stem in request.corpora().items():
+        (folder / stem).parent.mkdir(exist_ok=True)
+        for end in (request.name_of(language), *names.values()):
+            place = base / f"{stem}.{end}"
+            _copy(place if place.is_file() else base / place.name, folder / f"{stem}.{end}", request.task.task)
+    return {"source": "local", "languages": list(request.languages)}
 
 
 def _copy(file: Path, path: Path, task: str) -> None:

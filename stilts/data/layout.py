@@ -13,8 +13,8 @@ from typing import Any
 
 from stilts.tasks.spec import TaskSpec
 
-TEXT_KINDS = ("masked_lm",)
-RAW_KINDS = (*TEXT_KINDS, "answer_retrieval")  # kinds whose raw files are not tables
+# What the raw files of a kind end in where they are no tables (a task of the kind may have tables all the same).
+ENDINGS = {"masked_lm": "txt", "answer_retrieval": "json"}
 SPLITS = ("train", "validation", "test")
 
 
@@ -86,7 +86,9 @@ class Request:
         for split in SPLITS:
             if split not in source.splits:
                 continue
-            if source.languages_in == "config":
+            if source.pairs and split != "test":
+                found.append(Part(split, source.pairs, source.splits[split], self.source_language))
+            elif source.languages_in == "config":
                 for language in self.languages_in(split):
                     config = source.config.format(language=self.name_of(language))
                     optional = split == "validation" and language != self.source_language
@@ -94,4 +96,25 @@ class Request:
             else:
                 language = self.source_language if source.languages_in == "none" else None
                 found.append(Part(split, source.config, source.splits[split], language))
+        if source.candidates:
+            found.append(Part("test", source.candidates, source.splits["test"], None))
         return found
+
+    def corpora(self) -> dict[tuple[str, str], str]:
+        """Return (our split, language) -> stem of the corpora of a language and the source language.
+
+        BUCC's layout: `de-en/de-en.sample.de`, `.en` and `.gold`.
+        """
+        stems = {}
+        for split in [s for s in SPLITS if s in self.task.source.splits]:
+            for language in self.languages:
+                pair = f"{self.name_of(language)}-{self.name_of(self.source_language)}"
+                stems[split, language] = f"{pair}/{pair}.{self.task.source.splits[split]}"
+        return stems
+
+    @property
+    def ending(self) -> str:
+        """What the task's raw files end in, one a language; empty where they are tables or corpora."""
+        if self.task.kind == "answer_retrieval" and not self.task.source.files:
+            return ""  # questions as in SQuAD
+        return ENDINGS.get(self.task.kind, "")

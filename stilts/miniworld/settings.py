@@ -20,6 +20,7 @@ SIZES: dict[str, int] = {
     "eval": 400,
     "validation": 200,
     "tatoeba": 400,
+    "bucc": 700,  # meanings of the test corpora: 400 sentences a side, 100 of them gold; validation has half
     "lareqa_paragraphs": 80,
     "mewslix_mentions": 200,  # mentions a language, at most 200: each is of another entity
 }

@@ -9,6 +9,7 @@ from random import Random
 
 from stilts.miniworld import entities, passages
 from stilts.miniworld.choices import Choice, cause_or_effect, completion
+from stilts.miniworld.corpora import write_corpora
 from stilts.miniworld.documents import DocumentWriter
 from stilts.miniworld.grammar import Speaker, Word
 from stilts.miniworld.lexicon import build_lexicons
@@ -50,6 +51,7 @@ class World:
         self.choices(out)
         self.tagging(out)
         self.bitext(out)
+        self.corpora(out)
         self.answer_retrieval(out)
         self.entity_retrieval(out)
 
@@ -284,6 +286,18 @@ class World:
                     {"source_sentence": here, "target_sentence": there, "source_lang": code, "target_lang": self.source}
                 )
             write_rows(out, "tatoeba", f"tatoeba.{code}", "validation", rows)
+            rows = [{"sentence1": r["source_sentence"], "sentence2": r["target_sentence"]} for r in rows]
+            rows = [{**row, "lang": f"{code}-{self.source}"} for row in rows]
+            write_rows(out, "tatoeba_r", f"{code}-eng", "test", rows)
+
+    def corpora(self, out: Path) -> None:
+        sizes = {"validation": self.sizes["bucc"] // 2, "test": self.sizes["bucc"]}
+        events = self.draw("bucc", sizes, lambda rng, i: Sampler(rng).event())
+        write_corpora(out, events, self.languages, self.source, self.say, self.rng)
+
+    def say(self, code: str, event: Event) -> str:
+        """The sentence of an event in a language."""
+        return self.speakers[code].text(self.speakers[code].sentence(event))
 
     def answer_retrieval(self, out: Path) -> None:
         rng = self.rng("lareqa")
@@ -371,11 +385,12 @@ class World:
         # Each entity is described in one language only, as on Wikipedia a page often exists in few.
         described = [entity(self.languages[i % len(self.languages)], item) for i, item in enumerate(known)]
         write_rows(out, "mewslix", "candidate_entities", "test", described, schema="mewslix_entities")
-        pairs = [
-            {"contextual_mention": mention(self.source, "train", i), "entity": entity(self.source, item)}
-            for i, item in enumerate(known)
-        ]
-        write_rows(out, "mewslix", "wikipedia_pairs", "train", pairs, schema="mewslix_pairs")
+        for split in ("train", "validation"):
+            pairs = [
+                {"contextual_mention": mention(self.source, split, i), "entity": entity(self.source, item)}
+                for i, item in enumerate(known)
+            ]
+            write_rows(out, "mewslix", "wikipedia_pairs", split, pairs, schema="mewslix_pairs")
         for code in self.languages:
             for split in ("validation", "test"):
                 write_rows(out, "mewslix", code, split, [mention(code, split, i) for i in range(len(known))])
