@@ -25,13 +25,18 @@ def test_task_is_complete(name):
     task = get_task(name)
     assert all((task.description, task.licence, task.metrics))
     assert task.kind == "masked_lm" or task.citation
-    assert task.source.id or task.source.files
+    assert task.source.id or task.source.files or (task.kind == "bitext_mining" and task.url)
     assert task.source.revision is None or is_commit(task.source.revision)
     assert task.languages == sorted(set(task.languages))
     assert set(task.source.aliases) <= set(task.languages)
     assert len(set(task.source.aliases.values())) == len(task.source.aliases)
     if task.kind in SCHEMAS and task.kind != "masked_lm":
         assert set(needed(task)) - {"id"} >= set(SCHEMAS[task.kind]) - {"choices"}
+    if task.model_of:
+        owner = get_task(task.model_of)
+        assert owner.trainable
+        assert not owner.model_of
+        assert task.kind == "bitext_retrieval" or (task.kind, task.labels) == (owner.kind, owner.labels)
     if task.train_task:
         assert "train" in get_task(task.train_task).source.splits
         assert get_task(task.train_task).kind == task.kind

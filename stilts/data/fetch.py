@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stilts.data.card import FORMATS, Files, data_files
+from stilts.data.archives import FORMATS, PACKED, format_of, unpack
+from stilts.data.card import Files, data_files
 from stilts.data.columns import check_columns
 from stilts.data.download import download
 from stilts.data.hub import Hub, Repo
@@ -65,7 +66,7 @@ def fetch_local(request: Request, home: Path, folder: Path) -> dict[str, Any]:
         configs = [part.config]
         if part.language:
             configs.append(request.task.source.config.format(language=part.language))
-        files = [base / config / f"{part.source_split}.{end}" for config in configs for end in FORMATS]
+        files = [base / config / f"{part.source_split}.{end}" for config in configs for end in (*FORMATS, *PACKED)]
         found = [file for file in files if file.is_file()]
         if found:
             chosen[part] = found[:1]
@@ -174,9 +175,10 @@ def _write(request: Request, chosen: dict[Part, list[Path]], folder: Path) -> di
     readers = {"parquet": Dataset.from_parquet, "csv": Dataset.from_csv, "tsv": Dataset.from_csv}
     rows = {}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".datasets-") as cache:
-        for part, files in chosen.items():
+        for part, held in chosen.items():
             where = f"{request.task.task}: {part.config}/{part.source_split}"
-            ending = files[0].suffix.lstrip(".")
+            ending = format_of(held[0].name)
+            files = unpack(held, Path(cache) / "unpacked" / part.config / part.source_split)
             options = {"sep": "\t"} if ending == "tsv" else {}
             try:
                 data = readers.get(ending, Dataset.from_json)([str(f) for f in files], cache_dir=cache, **options)

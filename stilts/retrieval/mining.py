@@ -19,7 +19,8 @@ def neighbours(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return (cosine float32 [n, k], row of `index` int32 [n, k]): the k nearest rows of `index`, nearest first.
 
-    queries: float [n, dim]; index: float [m, dim]; k is at most m. Equal cosines go to the lower row.
+    queries: float [n, dim]; index: float [m, dim]; k is at most m. Equal cosines go to the lower row
+    (as far as rounding lets them be equal: mining leaves repeated sentences out beforehand).
     Raises ValueError for an empty index and for rows that are not finite.
     """
     if not len(index):
