@@ -46,8 +46,9 @@ def mean_reciprocal_rank(ranks: Sequence[int | None], top: int = TOP) -> Measure
 def best_threshold(scores: Sequence[float], right: Sequence[bool], relevant: int) -> float:
     """Return the threshold that maximises F1 of the pairs scoring at least that (BUCC's rule).
 
-    It lies halfway between the last pair kept and the next one; pairs of one score are kept or left together. Where
-    nothing is right it is 0, which keeps every pair, as in `bucc_optimize` of XTREME's utils_retrieve.py.
+    It lies halfway between the last pair kept and the next one, at the last one's score when all are kept; of equally
+    good ones it is the highest. Pairs of one score are kept or left together. Where nothing is right it is 0, which
+    keeps every pair, as in `bucc_optimize` of XTREME's utils_retrieve.py.
     """
     order = np.argsort(-np.asarray(scores, float), kind="stable")
     ordered, hits = np.asarray(scores, float)[order], np.cumsum(np.asarray(right, bool)[order])
