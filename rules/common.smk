@@ -47,9 +47,7 @@ def or_stop(make, *args):
 STARTED = time.time()
 WORKER = []
 # What the mini world holds; a task that no arm reads costs nothing further.
-WORLD_TASKS = (
-    "bucc bucc_gold copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
-)
+WORLD_TASKS = "bucc bucc_gold copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
 STUDY = or_stop(lambda: Study(load_config(config)))
 SPECS = Specs(STUDY)
 CONFIG = STUDY.config
@@ -189,14 +187,19 @@ def train_tokens(wildcards):
     return tokens_of(wildcards.backbone, STUDY.train_task(wildcards.target), "training.")
 
 
+def tested_part(target):
+    """Return which part of its examples a target is tested on; mining tunes its threshold on the dev part as well."""
+    return "" if STUDY.task(target).kind == "bitext_mining" else "test."
+
+
 def target_tokens(wildcards):
     """Return the tokens a target is tested on."""
-    return tokens_of(wildcards.backbone, wildcards.target, "test.")
+    return tokens_of(wildcards.backbone, wildcards.target, tested_part(wildcards.target))
 
 
 def target_data(wildcards):
     """Return the examples a target is tested on."""
-    return data_of(wildcards.target, "test.")
+    return data_of(wildcards.target, tested_part(wildcards.target))
 
 
 def dev_tokens(wildcards):
