@@ -279,15 +279,12 @@ class World:
         for code in self.languages:
             if code == self.source:
                 continue
-            rows = []
-            for item in items:
-                here, there = (self.speakers[c].text(self.speakers[c].sentence(item)) for c in (code, self.source))
-                rows.append(
-                    {"source_sentence": here, "target_sentence": there, "source_lang": code, "target_lang": self.source}
-                )
+            said = [(self.say(code, item), self.say(self.source, item)) for item in items]
+            pair = {"source_lang": code, "target_lang": self.source}
+            rows = [{"source_sentence": here, "target_sentence": there, **pair} for here, there in said]
             write_rows(out, "tatoeba", f"tatoeba.{code}", "validation", rows)
-            rows = [{"sentence1": r["source_sentence"], "sentence2": r["target_sentence"]} for r in rows]
-            rows = [{**row, "lang": f"{code}-{self.source}"} for row in rows]
+            lang = f"{code}-{self.source}"
+            rows = [{"sentence1": here, "sentence2": there, "lang": lang} for here, there in said]
             write_rows(out, "tatoeba_r", f"{code}-eng", "test", rows)
 
     def corpora(self, out: Path) -> None:
@@ -351,6 +348,12 @@ class World:
             for split in ("train", "validation", "test")
         }
 
+        # More training mentions of the same entities, from a generator of their own: they move no other draw.
+        more = self.rng("mewslix", "train")
+        for i in range(len(known), self.sizes["mewslix_train"]):
+            item = known[i % len(known)]
+            meant["train"].append((item, *entities.mention(more, Sampler(more), item)))
+
         def mention(code: str, split: str, i: int) -> dict:
             item, event, slot = meant[split][i]
             text, start, end = entities.say_mention(self.speakers[code], event, slot)
@@ -388,7 +391,7 @@ class World:
         for split in ("train", "validation"):
             pairs = [
                 {"contextual_mention": mention(self.source, split, i), "entity": entity(self.source, item)}
-                for i, item in enumerate(known)
+                for i, (item, *_) in enumerate(meant[split])
             ]
             write_rows(out, "mewslix", "wikipedia_pairs", split, pairs, schema="mewslix_pairs")
         for code in self.languages:
