@@ -20,6 +20,10 @@ from stilts.data.sentences import sentence_breaks
 from stilts.errors import UserError
 from stilts.provenance.manifest import write_manifest
 from stilts.tasks.registry import get_task
+from stilts.tokens.build import build_tokens
+from stilts.tokens.dual import DualItems
+from stilts.tokens.store import TokenSplit
+from tests.engine_case import make_tokenizer
 
 
 def prepared(spec: dict, raw: Path, folder: Path) -> tuple[dict[str, list[dict]], dict]:
@@ -112,6 +116,16 @@ def test_lareqas_counts_are_those_of_its_paper(hub_mirror, tmp_path):
     assert "answer_in_no_sentence" not in said["quirks"]
     gold = Counter(name.partition("_")[0] for row in side(data["test"], "query") for name in row["gold"])
     assert set(gold.values()) == {13090}
+    tokenizer = make_tokenizer(
+        tmp_path / "tokenizer", lines=[row["text"] for row in data["test"][::20]], vocabulary=4000
+    )
+    (tmp_path / "tokens").mkdir()
+    made = build_tokens("answer_retrieval", tmp_path / "data", tokenizer, tmp_path / "tokens")["splits"]["test"]
+    assert (made["queries"], made["candidates"]) == (13090, 13014)
+    items = DualItems(TokenSplit(tmp_path / "tokens", "test"), 96, 256)
+    sizes = [len(items.sequence(k)) for k in range(0, 26104, 50)]
+    assert max(sizes) == 256
+    assert min(sizes) > 4
 
 
 # --- SQuAD as retrieval
@@ -330,6 +344,19 @@ def test_gold_pairs_alone(tmp_path):
     assert [row["text"] for row in asked] == ["de 0", "de 1", "de 2"]
     assert [row["gold"] for row in asked] == [[row["id"]] for row in searched]
     assert said["rows"] == {"validation": {"de": 3}, "test": {"de": 3}}
+
+
+def test_real_questions_of_squad_find_their_sentences(hub_mirror, tmp_path):
+    raw = tmp_path / "raw" / "plain_text"
+    raw.mkdir(parents=True)
+    for split in ("train", "validation"):
+        path = next((hub_mirror / "datasets/rajpurkar/squad/plain_text").glob(f"{split}-*"))
+        (raw / f"{split}.parquet").write_bytes(path.read_bytes())
+    data, said = prepared(spec_of("squad1_retrieval", []), raw.parent, tmp_path)
+    for rows in data.values():
+        texts = {row["id"]: (row["text"], row["context"]) for row in side(rows, "candidate")}
+        assert all(texts[row["gold"][0]][0] in texts[row["gold"][0]][1] for row in side(rows, "query"))
+    assert set(said["quirks"]) <= {"repeated_query", "repeated_candidate", "repeated_ids"}
 
 
 def test_every_language_of_tatoeba_r_is_on_the_hub(hub_mirror, tmp_path):
