@@ -15,7 +15,7 @@ from stilts.tasks.spec import TaskSpec
 READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
 # What only the stages up to `prepare` read, what only those after it read, and the group that only averages use.
 OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "group"}
-OF_SOME_STAGES |= {"train_task", "model_of"}
+OF_SOME_STAGES |= {"train_task", "model_of", "variant"}
 JUDGED = "metrics"
 # What a task cannot do without, said of the keys that are left out.
 BLANK = {"description": "", "source": {}, "group": "text", "metrics": []}
@@ -147,7 +147,7 @@ class Specs:
             "target": target,
             "budget_point": point,
             "seed": seed,
-            "task": slim(self.study.task(target), JUDGED),
+            "task": slim(self.study.task(target), "variant", JUDGED),
             "controls": bool(self.grid.controls) and seed in self.grid.control_seeds,
         }
         if self.study.task(target).swept:
@@ -162,7 +162,7 @@ class Specs:
             "language_names": self.study.language_names(),
             "backbones": list(self.grid.backbones),
             "targets": [
-                slim(self.study.task(t), "group", JUDGED) | {"languages": self.study.languages(t)}
+                slim(self.study.task(t), "group", "variant", JUDGED) | {"languages": self.study.languages(t)}
                 for t in self.grid.targets
             ],
             "recipes": list(self.grid.recipes),
