@@ -12,8 +12,10 @@ import torch
 
 from stilts.data.search import SCHEMA
 from stilts.errors import UserError
+from stilts.metrics.ranking import mean_reciprocal_rank, ranks_of
 from stilts.model.encoder import Layout
 from stilts.model.heads import DualHead, build_head, pool
+from stilts.predict import dual
 from stilts.predict.dual import dev_rank_score, encode
 from stilts.provenance.manifest import write_manifest
 from stilts.tokens.build import build_tokens
@@ -187,5 +189,19 @@ def test_the_dev_score_is_the_mean_reciprocal_rank_among_right_candidates(folder
     queries = trained_queries(split)[:12]
     vectors = encode(encoder, part.head, items, np.arange(len(split)), 10**6)
     scores = vectors[queries] @ vectors[split.gold[queries]].T
-    ranks = [1 + int((line > line[k]).sum()) for k, line in enumerate(scores)]
-    assert dev_rank_score(encoder, part.head, items, queries, 999) == pytest.approx(np.mean([100 / r for r in ranks]))
+    ranks = [ranks_of(line, [k])[0] for k, line in enumerate(scores)]
+    wanted = mean_reciprocal_rank(ranks).value
+    assert dev_rank_score(encoder, part.head, items, queries, 999) == pytest.approx(wanted, abs=1e-4)
+
+
+def test_right_candidates_below_twenty_count_nothing(folder, monkeypatch):
+    split = TokenSplit(folder / "tokens", "train")
+    queries = trained_queries(split)[:30]
+    vectors = np.eye(30, dtype=np.float32)
+    turned = np.roll(vectors, 1, axis=0)  # every right candidate ties with 28 others, and one is better
+    made = iter([vectors, turned])
+    monkeypatch.setattr(dual, "encode", lambda *_: next(made))
+    ranks = [ranks_of(vectors[k] @ turned.T, [k])[0] for k in range(30)]
+    assert max(ranks) > 20
+    found = dev_rank_score(None, None, DualItems(split, 20, 40), queries, 999)
+    assert found == pytest.approx(mean_reciprocal_rank(ranks).value)
