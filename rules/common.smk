@@ -47,9 +47,7 @@ def or_stop(make, *args):
 STARTED = time.time()
 WORKER = []
 # What the mini world holds; a task that no arm reads costs nothing further.
-WORLD_TASKS = (
-    "copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tydiqa udpos xcopa xnli xquad".split()
-)
+WORLD_TASKS = "bucc bucc_gold copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
 STUDY = or_stop(lambda: Study(load_config(config)))
 for line in STUDY.notes if workflow.is_main_process else []:
     print(f"note: {line}", file=sys.stderr)
@@ -109,10 +107,12 @@ def gpus_of(rule, *names):
 
 def raw_of(wildcards):
     """Return the manifest of a task's raw files, or of its members' examples."""
-    if STUDY.task(wildcards.task).union:
-        return [data_of(member) for member in STUDY.task(wildcards.task).union]
-    place = "world" if CONFIG.provider == "mini" else "raw"
-    return f"{ROOT}/{place}/{wildcards.task}/manifest.json"
+    task = STUDY.task(wildcards.task)
+    if task.union:
+        return [data_of(member) for member in task.union]
+    if CONFIG.provider == "mini":
+        return f"{ROOT}/world/{task.source.world or wildcards.task}/manifest.json"
+    return f"{ROOT}/raw/{wildcards.task}/manifest.json"
 
 
 def local_files(wildcards):
@@ -193,14 +193,19 @@ def train_tokens(wildcards):
     return tokens_of(wildcards.backbone, STUDY.train_task(wildcards.target), "training.")
 
 
+def tested_part(target):
+    """Return which part of its examples a target is tested on; mining tunes its threshold on the dev part as well."""
+    return "" if STUDY.task(target).kind == "bitext_mining" else "test."
+
+
 def target_tokens(wildcards):
     """Return the tokens a target is tested on."""
-    return tokens_of(wildcards.backbone, wildcards.target, "test.")
+    return tokens_of(wildcards.backbone, wildcards.target, tested_part(wildcards.target))
 
 
 def target_data(wildcards):
     """Return the examples a target is tested on."""
-    return data_of(wildcards.target, "test.")
+    return data_of(wildcards.target, tested_part(wildcards.target))
 
 
 def dev_tokens(wildcards):
@@ -223,6 +228,16 @@ def tuned_of(wildcards):
 def embedder_of(wildcards):
     """Return the manifest of the encoder that embeds a target: a tuned model's, or the recipe's own."""
     return tuned_of(wildcards) if STUDY.tuned(wildcards.target) else encoder_of(wildcards)
+
+
+def embed_dev_tokens(wildcards):
+    """Return the tokens a dual encoder is judged on; other encoders have no dev score."""
+    return dev_tokens(wildcards) if STUDY.task(wildcards.target).dual else []
+
+
+def mine_data(wildcards):
+    """Return the examples that mining reads: repeated sentences and gold; plain pairs of sentences need neither."""
+    return [] if STUDY.task(wildcards.target).kind == "bitext_retrieval" else target_data(wildcards)
 
 
 def judged_of(wildcards):

@@ -37,6 +37,7 @@ rule embed:
     input:
         model=embedder_of,
         tokens=target_tokens,
+        dev_tokens=embed_dev_tokens,
     output:
         manifest=f"{ROOT}/embeddings/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
     log:
@@ -52,18 +53,19 @@ rule embed:
         runtime=240,
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
-        spec=spec_of("embed", "point"),
+        spec=spec_of("embed", "target", "point"),
         code=code_of("embed"),
         versions=versions_of("embed"),
     message:
         "Embed {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --output {output.manifest:q} --threads {threads} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --output {output.manifest:q} --threads {threads} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
 
 
 rule mine:
     input:
         embeddings=f"{ROOT}/embeddings/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
+        data=mine_data,
     output:
         manifest=f"{ROOT}/mined/{{backbone}}/{{recipe}}/{{target}}/{{point}}/s{{seed}}/manifest.json",
     log:
@@ -83,4 +85,4 @@ rule mine:
     message:
         "Mine {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.mine --spec {params.spec:q} --embeddings {input.embeddings:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.mine --spec {params.spec:q} --embeddings {input.embeddings:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"

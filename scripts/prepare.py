@@ -15,6 +15,7 @@ from typing import Any
 
 from stilts.data.layout import Request
 from stilts.data.prepare import prepare
+from stilts.data.search import prepare_search
 from stilts.data.text import prepare_text
 from stilts.data.union import prepare_union
 from stilts.provenance.job import run_job
@@ -28,11 +29,12 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     request = Request.from_spec(spec)
     for manifest in args.raw:
         read_manifest(manifest)
-    places = [manifest.parent for manifest in args.raw]
-    if request.task.union:
+    places, task = [manifest.parent for manifest in args.raw], request.task
+    if task.union:
         facts = prepare_union(request, places, folder)
     else:
-        run = prepare_text if request.task.kind == "masked_lm" else prepare
+        search = task.dual or task.kind == "bitext_mining"
+        run = prepare_text if task.kind == "masked_lm" else prepare_search if search else prepare
         facts = run(request, places[0], folder)
         if (places[0] / CONTROLS).is_file():
             shutil.copyfile(places[0] / CONTROLS, folder / CONTROLS)

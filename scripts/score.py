@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stilts.errors import UserError
-from stilts.metrics.judge import chance_controls, judge, judge_pairs, majority_controls
+from stilts.metrics.judge import Judged, chance_controls, judge, judge_pairs, majority_controls
+from stilts.metrics.judge_search import judge_mined, judge_ranks
 from stilts.metrics.measure import Measure
 from stilts.metrics.table import Score, write_scores
 from stilts.provenance.job import run_job
@@ -50,8 +51,7 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     data = _read(args.data.parent / "test.parquet", gold)
     controls = spec.get("controls") and spec["recipe"] == "none"
     if task.retrieval:
-        pairs = _read(args.predictions.parent / "pairs.parquet", ["language", "layer", "query", "match"])
-        for found in judge_pairs(task, pairs, spec["retrieval"]["pooling"], data):
+        for found in _retrieved(task, spec, args.predictions.parent, args.data.parent):
             add(spec["recipe"], *found)
     else:
         predictions = _read(args.predictions.parent / "predictions.parquet", COLUMNS[task.kind])
@@ -66,6 +66,21 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
             add("type-chance", *found)
     write_scores(folder / "scores.csv", scores)
     return {"rows": len(scores), "languages": sorted({s.language for s in scores})}
+
+
+def _retrieved(task: TaskSpec, spec: dict[str, Any], mined: Path, data: Path) -> Judged:
+    columns = ["id", "language", "side", "gold"]
+    if task.dual:
+        ranks = _read(mined / "ranks.parquet", ["query", "rank"])
+        return judge_ranks(task, ranks, _read(data / "test.parquet", columns))
+    pooling, wanted = spec["retrieval"]["pooling"], ["language", "layer", "query", "match"]
+    if task.kind == "bitext_mining":
+        pairs = _read(mined / "pairs.parquet", [*wanted, "split", "score"])
+        splits = {split: _read(data / f"{split}.parquet", columns) for split in ("validation", "test")}
+        return judge_mined(task, pairs, pooling, splits)
+    return judge_pairs(
+        task, _read(mined / "pairs.parquet", wanted), pooling, _read(data / "test.parquet", ["id", "language"])
+    )
 
 
 def _read(path: Path, columns: list[str]) -> dict[str, list]:

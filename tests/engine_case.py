@@ -68,7 +68,7 @@ def settings(**changes: Any) -> dict[str, Any]:
 def task_of(kind: str, name: str = "toy", **changes: Any) -> TaskSpec:
     """Return a task of a kind."""
     base = {"task": name, "kind": kind, "group": "intermediate", "description": "", "source": {}, "metrics": []}
-    return TaskSpec.model_validate({**base, **GOLD[kind], **changes})
+    return TaskSpec.model_validate({**base, **GOLD.get(kind, {}), **changes})
 
 
 def tiny_config(**changes: int) -> EncoderConfig:

@@ -70,7 +70,7 @@ def specs_of(config: Config) -> dict[str, Any]:
                     note("train_target", recipe, target, point.split("-")[0].removeprefix("d"), seed)
                     note("predict", recipe, target, point)
                 else:
-                    note("embed", point)
+                    note("embed", target, point)
     note("summarise")
     return out
 

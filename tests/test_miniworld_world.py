@@ -60,7 +60,8 @@ def test_every_file_is_there(world):
     expected |= {"hellaswag/default/train", "hellaswag/default/validation", "copa/copa/train", "copa/copa/validation"}
     expected |= {"tydiqa/secondary_task/train", "tydiqa/secondary_task/validation"}
     expected |= {"pawsx/PAWS-X.qaa/train", "udpos/udpos.qaa/train", "panx/PAN-X.qaa/train"}
-    expected |= {"mewslix/wikipedia_pairs/train", "mewslix/candidate_entities/test"}
+    expected |= {f"mewslix/{part}" for part in ("wikipedia_pairs/train", "wikipedia_pairs/validation")}
+    expected |= {"mewslix/candidate_entities/test"}
     for code in languages:
         expected |= {f"{config}/{split}" for config in (f"xnli/{code}", f"pawsx/PAWS-X.{code}", f"xcopa/{code}")
                      for split in ("validation", "test")}  # fmt: skip
@@ -68,7 +69,8 @@ def test_every_file_is_there(world):
                      for split in ("validation", "test")}  # fmt: skip
         expected |= {f"xquad/xquad.{code}/validation"}
         if code != "qaa":
-            expected |= {f"tatoeba/tatoeba.{code}/validation"}
+            expected |= {f"tatoeba/tatoeba.{code}/validation", f"tatoeba_r/{code}-eng/test"}
+            expected |= {f"bucc_gold/bucc18.{code}/{split}" for split in ("validation", "test")}
     found = {str(path.relative_to(world).with_suffix("")) for path in world.rglob("*.parquet")}
     assert found == expected
     assert {path.stem for path in (world / "mlm_text").iterdir()} == set(languages)
@@ -77,6 +79,8 @@ def test_every_file_is_there(world):
         assert set(controls) == set(languages)
         assert all(set(scores) == {"f1", "exact_match"} for scores in controls.values())
     assert {path.stem for path in (world / "lareqa").iterdir()} == set(languages)
+    corpora = {path.name for path in (world / "bucc" / "qad-qaa").iterdir()}
+    assert corpora == {f"qad-qaa.{split}.{end}" for split in ("sample", "training") for end in ("qad", "qaa", "gold")}
 
 
 def test_label_types_are_those_of_the_hub(world):

@@ -157,10 +157,10 @@ def test_mining_feeds_scoring_by_layer(tmp_path):
     np.save(here / "qab.target.npy", target)
     (here / "index.json").write_text(json.dumps({"layers": [0, 3], "languages": ["qab"]}))
     mined = tmp_path / "mined" / "manifest.json"
-    argv = ["--spec", "{}", "--embeddings", str(write_manifest(here)), "--output", str(mined)]
-    assert run_job(mine.work, {"embeddings": ""}, argv) == 0
+    argv = ["--spec", '{"kind": "bitext_retrieval"}', "--embeddings", str(write_manifest(here)), "--output", str(mined)]
+    assert run_job(mine.work, {"embeddings": "", "data": "?"}, argv) == 0
     first = mined.read_bytes()
-    assert run_job(mine.work, {"embeddings": ""}, argv) == 0
+    assert run_job(mine.work, {"embeddings": "", "data": "?"}, argv) == 0
     assert mined.read_bytes() == first
     pairs = pq.read_table(mined.parent / "pairs.parquet").to_pydict()
     rows = {"id": [str(i) for i in range(6)], "language": ["qab"] * 6}

@@ -51,7 +51,8 @@ def test_task_is_complete(name):
     task = get_task(name)
     assert all((task.description, task.licence, task.metrics))
     assert task.kind == "masked_lm" or task.citation
-    assert task.union or name == "ccg" or task.source.id or task.source.files
+    corpora = task.kind == "bitext_mining" and task.url
+    assert task.union or name == "ccg" or task.source.id or task.source.files or corpora
     assert task.languages == sorted(set(task.languages))
     for source in (task.source, *task.more_sources):
         assert source.revision is None or is_commit(source.revision)
@@ -61,6 +62,11 @@ def test_task_is_complete(name):
         assert set(needed(task)) - {"id"} >= set(SCHEMAS[task.kind]) - {"choices"}
     for member in map(get_task, task.union):
         assert (member.kind, member.labels, member.union) == (task.kind, task.labels, [])
+    if task.model_of:
+        owner = get_task(task.model_of)
+        assert owner.trainable
+        assert not owner.model_of
+        assert task.kind == "bitext_retrieval" or (task.kind, task.labels) == (owner.kind, owner.labels)
     if task.train_task:
         assert "train" in get_task(task.train_task).source.splits
         assert get_task(task.train_task).kind == task.kind

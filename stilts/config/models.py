@@ -49,6 +49,9 @@ class Training(Optimizer):
     epochs: float = Field(3, gt=0, description="Passes over the training examples.")
     batch_size: Positive = Field(32, description="Examples in one optimizer step.")
     max_length: Positive = Field(256, description="Longest sequence in sub-words, special tokens included.")
+    query_length: Positive = Field(
+        96, description="Answer and entity retrieval: longest query in sub-words; `max_length` is the candidates'."
+    )
     doc_stride: Positive = Field(
         128,
         description="Question answering: step from one window over a long context to the next, as XTREME counts it.",

@@ -15,7 +15,7 @@ from stilts.tasks.spec import TaskSpec
 READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
 # What only the stages up to `prepare` read, what only those after it read, and the group that only averages use.
 OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "group"}
-OF_SOME_STAGES |= {"train_task", "model_of", "more_sources", "union"}
+OF_SOME_STAGES |= {"train_task", "model_of", "variant", "more_sources", "union"}
 JUDGED = "metrics"
 # What a task cannot do without, said of the keys that are left out.
 BLANK = {"description": "", "source": {}, "group": "text", "metrics": []}
@@ -126,11 +126,16 @@ class Specs:
             "blind": recipe == "blind",
         }
 
-    def embed(self, point: str) -> dict:
-        """How sentences are embedded at a budget point."""
-        retrieval = self.config.retrieval
+    def embed(self, target: str, point: str) -> dict:
+        """How the sentences of a target are embedded at a budget point: as a dual encoder was trained to, or swept."""
+        retrieval, dual = self.config.retrieval, self.study.task(target).dual
+        settings = self.config.target.of(self.study.owner(target)) if dual else retrieval
         cut = point.split("-")[1].removeprefix("l")
-        length = retrieval.max_length if cut == "full" else min(retrieval.max_length, int(cut))
+        length = settings.max_length if cut == "full" else min(settings.max_length, int(cut))
+        if dual:
+            lengths = {"max_length": length, "query_length": min(settings.query_length, length)}
+            dev = {"dev_task": self.study.dev_task(target), "source_language": self.config.source_language}
+            return {"pooling": settings.pooling, **lengths, **dev}
         return {"layers": retrieval.layers, "pooling": retrieval.pooling, "max_length": length}
 
     def mine(self, target: str) -> dict:
@@ -146,10 +151,10 @@ class Specs:
             "target": target,
             "budget_point": point,
             "seed": seed,
-            "task": slim(self.study.task(target), JUDGED),
+            "task": slim(self.study.task(target), "variant", JUDGED),
             "controls": bool(self.grid.controls) and seed in self.grid.control_seeds,
         }
-        if self.study.task(target).retrieval:
+        if self.study.task(target).swept:
             spec["retrieval"] = self.config.retrieval.model_dump(include={"pooling"})
         return spec
 
@@ -161,7 +166,7 @@ class Specs:
             "language_names": self.study.language_names(),
             "backbones": list(self.grid.backbones),
             "targets": [
-                slim(self.study.task(t), "group", JUDGED) | {"languages": self.study.languages(t)}
+                slim(self.study.task(t), "group", "variant", JUDGED) | {"languages": self.study.languages(t)}
                 for t in self.grid.targets
             ],
             "recipes": list(self.grid.recipes),

@@ -82,7 +82,7 @@ class Study:
         spec, source = self.task(task), self.config.source_language
         if self.config.provider == "mini":
             have = list(self.config.world.languages)
-            if spec.kind == "bitext_retrieval":
+            if spec.swept:
                 have.remove(source)
         else:
             have = spec.languages or [source]

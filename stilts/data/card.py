@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from stilts.data.archives import format_of
 from stilts.errors import UserError
 
-FORMATS = ("parquet", "jsonl", "json", "csv", "tsv")
 Files = dict[str, dict[str, list[str]]]  # config -> split -> files, sorted
 
 
@@ -21,7 +21,7 @@ def data_files(card: Path | None, names: Iterable[str]) -> Files:
     configuration `default` also `data/<split>-*` and `<split>*`.
     Raises UserError for a card that points outside its repository.
     """
-    names = sorted(n for n in names if n.rsplit(".", 1)[-1] in FORMATS)
+    names = sorted(n for n in names if format_of(n))
     configs = _read_card(card) if card else []
     if not configs:
         return _by_name(names)
@@ -73,7 +73,8 @@ def _by_name(names: list[str]) -> Files:
     found: Files = {}
     for name in names:
         *folders, file = name.split("/")
-        stem = file.rsplit(".", 1)[0]
+        stem = file.removesuffix(".tar.gz")
+        stem = stem.rsplit(".", 1)[0] if format_of(stem) else stem
         split = re.sub(r"-\d+-of-\d+$", "", stem)
         if stem.isdigit() and len(folders) >= 2:  # <config>/<split>/0000.parquet
             *folders, split = folders

@@ -8,18 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from stilts.data.card import FORMATS, Files, data_files
+from stilts.data.archives import FORMATS, PACKED, format_of, unpack
+from stilts.data.card import Files, data_files
 from stilts.data.columns import check_columns
 from stilts.data.download import download
 from stilts.data.hub import Hub, Repo
-from stilts.data.layout import RAW_KINDS, Part, Request
+from stilts.data.layout import Part, Request
 from stilts.data.revisions import Locks, known_files, resolve
 from stilts.data.tables import write_table
 from stilts.data.tagged import fetch_tagged
 from stilts.errors import UserError
 from stilts.progress import Progress
-
-ENDINGS = {"masked_lm": "txt", "answer_retrieval": "json"}
 
 
 def fetch_hub(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[str, Any]:
@@ -91,17 +90,18 @@ def fetch_folder(request: Request, base: Path, folder: Path) -> dict[str, Any]:
     if request.task.source.layout == "tagged_lines":
         splits = list(request.task.source.splits)
         return {"source": "local", "rows": fetch_tagged(base, splits, folder)}
-    if request.task.kind in RAW_KINDS:
-        ending = ENDINGS[request.task.kind]
+    if request.ending:
         return _raw_files(
-            request, lambda language, path: _copy(base / f"{language}.{ending}", path, name), folder, "local"
+            request, lambda language, path: _copy(base / f"{language}.{request.ending}", path, name), folder, "local"
         )
+    if request.task.kind == "bitext_mining" and not request.task.source.id:
+        return _corpora(request, base, folder)
     held = [p.relative_to(base).as_posix() for p in sorted(base.rglob("*")) if p.is_dir()]
     chosen: dict[Part, list[Path]] = {}
     aliases: dict[str, str] = {}
     for part in _once(request.parts()):
         config = request.config_of(part, held) or part.config
-        found = [base / config / f"{part.source_split}.{end}" for end in FORMATS]
+        found = [base / config / f"{part.source_split}.{end}" for end in (*FORMATS, *PACKED)]
         found = [file for file in found if file.is_file()]
         if found:
             chosen[part] = found[:1]
@@ -142,9 +142,20 @@ def fetch_files(request: Request, hub: Hub, locks: Locks, folder: Path) -> dict[
 def _raw_files(request: Request, bring: Callable[[str, Path], None], folder: Path, source: str) -> dict[str, Any]:
     with Progress(f"fetch {request.task.task}", len(request.languages)) as progress:
         for language in request.languages:
-            bring(language, folder / f"{language}.{ENDINGS[request.task.kind]}")
+            bring(language, folder / f"{language}.{request.ending}")
             progress.update()
     return {"source": source, "languages": list(request.languages)}
+
+
+def _corpora(request: Request, base: Path, folder: Path) -> dict[str, Any]:
+    """Copy the corpora and gold pairs of every language, from folders `de-en/` or side by side."""
+    names = {"source": request.name_of(request.source_language), "gold": "gold"}
+    for (_, language), stem in request.corpora().items():
+        (folder / stem).parent.mkdir(exist_ok=True)
+        for end in (request.name_of(language), *names.values()):
+            place = base / f"{stem}.{end}"
+            _copy(place if place.is_file() else base / place.name, folder / f"{stem}.{end}", request.task.task)
+    return {"source": "local", "languages": list(request.languages)}
 
 
 def _copy(file: Path, path: Path, task: str) -> None:
@@ -210,9 +221,10 @@ def _write(request: Request, chosen: dict[Part, list[Path]], folder: Path) -> di
     readers = {"parquet": Dataset.from_parquet, "csv": Dataset.from_csv, "tsv": Dataset.from_csv}
     rows = {}
     with tempfile.TemporaryDirectory(dir=folder, prefix=".datasets-") as cache:
-        for part, files in chosen.items():
+        for part, held in chosen.items():
             where = f"{request.task.task}: {part.config}/{part.source_split}"
-            ending = files[0].suffix.lstrip(".")
+            ending = format_of(held[0].name)
+            files = unpack(held, Path(cache) / "unpacked" / part.config / part.source_split)
             options = {"sep": "\t"} if ending == "tsv" else {}
             try:
                 data = readers.get(ending, Dataset.from_json)([str(f) for f in files], cache_dir=cache, **options)

@@ -14,8 +14,8 @@ from typing import Any
 from stilts.tasks.languages import canonical
 from stilts.tasks.spec import Source, TaskSpec
 
-TEXT_KINDS = ("masked_lm",)
-RAW_KINDS = (*TEXT_KINDS, "answer_retrieval")  # kinds whose raw files are not tables
+# What the raw files of a kind end in where they are no tables (a task of the kind may have tables all the same).
+ENDINGS = {"masked_lm": "txt", "answer_retrieval": "json"}
 SPLITS = ("train", "validation", "test")
 
 
@@ -120,7 +120,10 @@ class Request:
         first = self.task.source
         found = []
         for split in SPLITS:
-            if first.languages_in == "config":
+            if first.pairs and split != "test":
+                names = first.names.get(split, [])
+                found += [Part(split, first.pairs, name, self.source_language) for name in names]
+            elif first.languages_in == "config":
                 for language in self.languages_in(split):
                     number = self.source_of(language)
                     source = self.sources[number]
@@ -133,4 +136,25 @@ class Request:
                 lines = first.layout == "tagged_lines"
                 names = first.names.get(split, [])
                 found += [Part(split, first.config, name, language, lines=lines) for name in names]
+        if first.candidates:
+            found += [Part("test", first.candidates, name, None) for name in first.names["test"]]
         return found
+
+    def corpora(self) -> dict[tuple[str, str], str]:
+        """Return (our split, language) -> stem of the corpora of a language and the source language.
+
+        BUCC's layout: `de-en/de-en.sample.de`, `.en` and `.gold`.
+        """
+        stems = {}
+        for split in [s for s in SPLITS if s in self.task.source.splits]:
+            for language in self.languages:
+                pair = f"{self.name_of(language)}-{self.name_of(self.source_language)}"
+                stems[split, language] = f"{pair}/{pair}.{self.task.source.names[split][0]}"
+        return stems
+
+    @property
+    def ending(self) -> str:
+        """What the task's raw files end in, one a language; empty where they are tables or corpora."""
+        if self.task.kind == "answer_retrieval" and not self.task.source.files:
+            return ""  # questions as in SQuAD
+        return ENDINGS.get(self.task.kind, "")

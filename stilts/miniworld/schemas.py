@@ -87,6 +87,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     "udpos": pa.schema([("tokens", pa.list_(S)), ("pos_tags", pa.list_(I64))]),
     "panx": pa.schema([("tokens", pa.list_(S)), ("ner_tags", pa.list_(I64)), ("langs", pa.list_(S))]),
     "tatoeba": pa.schema([("source_sentence", S), ("target_sentence", S), ("source_lang", S), ("target_lang", S)]),
+    "tatoeba_r": pa.schema([("sentence1", S), ("sentence2", S), ("lang", S)]),
     "mewslix": pa.schema([("context", MENTION_CONTEXT), ("mention", MENTION)]),
     "mewslix_pairs": pa.schema(
         [("contextual_mention", pa.struct([("context", MENTION_CONTEXT), ("mention", MENTION)])), ("entity", ENTITY)]

@@ -20,7 +20,9 @@ SIZES: dict[str, int] = {
     "eval": 400,
     "validation": 200,
     "tatoeba": 400,
+    "bucc": 700,  # meanings of the test corpora: 400 sentences a side, 100 of them gold; validation has half
     "lareqa_paragraphs": 80,
+    "mewslix_train": 2000,  # training pairs, several of each entity
     "mewslix_mentions": 200,  # mentions a language, at most 200: each is of another entity
 }
 

@@ -9,6 +9,7 @@ from random import Random
 
 from stilts.miniworld import entities, passages
 from stilts.miniworld.choices import Choice, cause_or_effect, completion
+from stilts.miniworld.corpora import write_corpora
 from stilts.miniworld.documents import DocumentWriter
 from stilts.miniworld.grammar import Speaker, Word
 from stilts.miniworld.lexicon import build_lexicons
@@ -50,6 +51,7 @@ class World:
         self.choices(out)
         self.tagging(out)
         self.bitext(out)
+        self.corpora(out)
         self.answer_retrieval(out)
         self.entity_retrieval(out)
 
@@ -277,13 +279,22 @@ class World:
         for code in self.languages:
             if code == self.source:
                 continue
-            rows = []
-            for item in items:
-                here, there = (self.speakers[c].text(self.speakers[c].sentence(item)) for c in (code, self.source))
-                rows.append(
-                    {"source_sentence": here, "target_sentence": there, "source_lang": code, "target_lang": self.source}
-                )
+            said = [(self.say(code, item), self.say(self.source, item)) for item in items]
+            pair = {"source_lang": code, "target_lang": self.source}
+            rows = [{"source_sentence": here, "target_sentence": there, **pair} for here, there in said]
             write_rows(out, "tatoeba", f"tatoeba.{code}", "validation", rows)
+            lang = f"{code}-{self.source}"
+            rows = [{"sentence1": here, "sentence2": there, "lang": lang} for here, there in said]
+            write_rows(out, "tatoeba_r", f"{code}-eng", "test", rows)
+
+    def corpora(self, out: Path) -> None:
+        sizes = {"validation": self.sizes["bucc"] // 2, "test": self.sizes["bucc"]}
+        events = self.draw("bucc", sizes, lambda rng, i: Sampler(rng).event())
+        write_corpora(out, events, self.languages, self.source, self.say, self.rng)
+
+    def say(self, code: str, event: Event) -> str:
+        """The sentence of an event in a language."""
+        return self.speakers[code].text(self.speakers[code].sentence(event))
 
     def answer_retrieval(self, out: Path) -> None:
         rng = self.rng("lareqa")
@@ -337,6 +348,12 @@ class World:
             for split in ("train", "validation", "test")
         }
 
+        # More training mentions of the same entities, from a generator of their own: they move no other draw.
+        more = self.rng("mewslix", "train")
+        for i in range(len(known), self.sizes["mewslix_train"]):
+            item = known[i % len(known)]
+            meant["train"].append((item, *entities.mention(more, Sampler(more), item)))
+
         def mention(code: str, split: str, i: int) -> dict:
             item, event, slot = meant[split][i]
             text, start, end = entities.say_mention(self.speakers[code], event, slot)
@@ -371,11 +388,12 @@ class World:
         # Each entity is described in one language only, as on Wikipedia a page often exists in few.
         described = [entity(self.languages[i % len(self.languages)], item) for i, item in enumerate(known)]
         write_rows(out, "mewslix", "candidate_entities", "test", described, schema="mewslix_entities")
-        pairs = [
-            {"contextual_mention": mention(self.source, "train", i), "entity": entity(self.source, item)}
-            for i, item in enumerate(known)
-        ]
-        write_rows(out, "mewslix", "wikipedia_pairs", "train", pairs, schema="mewslix_pairs")
+        for split in ("train", "validation"):
+            pairs = [
+                {"contextual_mention": mention(self.source, split, i), "entity": entity(self.source, item)}
+                for i, (item, *_) in enumerate(meant[split])
+            ]
+            write_rows(out, "mewslix", "wikipedia_pairs", split, pairs, schema="mewslix_pairs")
         for code in self.languages:
             for split in ("validation", "test"):
                 write_rows(out, "mewslix", code, split, [mention(code, split, i) for i in range(len(known))])

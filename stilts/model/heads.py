@@ -101,6 +101,35 @@ class MaskedLMHead(nn.Module):
         return F.cross_entropy(self(states[here]), targets[here], reduction="sum"), len(here)
 
 
+class DualHead(nn.Module):
+    """RoBERTa's pooler on `<s>` (or on the mean state), scaled to length 1: one tower for queries and candidates.
+
+    Trained by an in-batch softmax with a learnable scale that begins at 100 (XTREME's third_party/bert.py).
+    """
+
+    SCALE = 100.0
+
+    def __init__(self, config: EncoderConfig, pooling: str):
+        super().__init__()
+        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.logit_scale = nn.Parameter(torch.full((1,), self.SCALE))
+        self.pooling = pooling
+
+    def forward(self, states: Tensor, layout: Layout) -> Tensor:
+        """Return vectors of length 1, [B, hidden]."""
+        return F.normalize(torch.tanh(self.dense(pool(states, layout, self.pooling))), dim=1)
+
+    def loss(self, states: Tensor, layout: Layout) -> tuple[Tensor, int]:
+        """Queries are the first half of the sequences, their candidates the second, in the same order.
+
+        Every query chooses among all candidates of the batch; returns the summed cross-entropy and the queries.
+        """
+        queries, candidates = self(states, layout).chunk(2)
+        logits = self.logit_scale * (queries @ candidates.T)
+        right = torch.arange(len(queries), device=logits.device)
+        return F.cross_entropy(logits, right, reduction="sum"), len(queries)
+
+
 def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
     """Return one vector a sequence [B, hidden]: its first state, or the mean over all of its tokens."""
     if how == "first":
@@ -120,4 +149,6 @@ def build_head(kind: str, config: EncoderConfig, outputs: int, pooling: str, dro
         return TagHead(config, outputs, dropout)
     if kind == "span_extraction":
         return SpanHead(config)
+    if kind in ("answer_retrieval", "entity_retrieval"):
+        return DualHead(config, pooling)
     raise ValueError(f"no head for tasks of kind {kind}")

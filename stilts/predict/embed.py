@@ -27,18 +27,27 @@ def resolve_layers(wanted: list[int] | str, encoder: Encoder) -> list[int]:
 
 @torch.no_grad()
 def embed(
-    encoder: Encoder, split: TokenSplit, segment: int, rows: np.ndarray, layers: list[int], spec: dict, budget: int
+    encoder: Encoder,
+    split: TokenSplit,
+    segment: int,
+    rows: np.ndarray,
+    layers: list[int],
+    spec: dict,
+    budget: int,
+    out: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return pooled states [layers, rows, hidden] float32 of one segment of the examples `rows`.
 
-    spec: pooling ("mean" over all sub-words with <s> and </s>, or "first"), max_length.
+    spec: pooling ("mean" over all sub-words with <s> and </s>, or "first"), max_length. out: where to write them (a
+    file mapped into memory, for corpora that are too large).
     """
     encoder.eval().to(best_device())
     room = min(spec["max_length"], encoder.config.max_length) - 2
     sequences = [np.concatenate(([split.cls], split.segment(int(r), segment)[:room], [split.sep])) for r in rows]
     lengths = np.asarray([len(s) for s in sequences], np.int64)
     cut = encoder.layers[: layers[-1]]
-    out = np.zeros((len(layers), len(rows), encoder.config.hidden_size), np.float32)
+    if out is None:
+        out = np.zeros((len(layers), len(rows), encoder.config.hidden_size), np.float32)
     where = {layer: i for i, layer in enumerate(layers)}
     with Progress("embed", len(rows)) as progress:
         for chosen in token_budget_batches(lengths, budget):

@@ -101,7 +101,7 @@ class ScoreGrid:
         self._control_seeds = spec.get("control_seeds")
         self._cells: dict[tuple, Score] = {}
         self._seen: dict[tuple, set[int]] = {}
-        self._sizes: dict[tuple[str, str], Score] = {}
+        self._sizes: dict[tuple[str, str, str], Score] = {}
         self._values: dict[tuple, Values] = {}
         self._check()
 
@@ -129,7 +129,7 @@ class ScoreGrid:
                 raise UserError(f"score of {where}: the seeds of the experiment are {', '.join(map(str, self.seeds))}")
             if s.key in self._cells:
                 raise UserError(f"two scores of {where}: {self._cells[s.key].value} and {s.value}")
-            first = self._sizes.setdefault((s.target, s.language), s)
+            first = self._sizes.setdefault((s.target, s.protocol, s.language), s)
             if first.n != s.n:
                 raise UserError(f"score of {where}: n is {s.n}, but {first.n} for {first.recipe}, seed {first.seed}")
             self._cells[s.key] = s
@@ -155,18 +155,18 @@ class ScoreGrid:
 
     def headline(self, task: TaskSpec) -> str:
         """Return the protocol that enters averages over targets."""
-        return headline_protocol(task.kind, self.layer, self.pooling)
+        return headline_protocol(task.kind, self.layer, self.pooling, task.variant)
 
     def protocols(self, task: TaskSpec, arm: Arm) -> list[str]:
-        """Return the protocols of a target; retrieval: the headline and every layer any recipe has under the budget."""
-        if not task.retrieval:
+        """Return the protocols of a target; bitext: the headline and every layer any recipe has under the budget."""
+        if not task.swept:
             return list(protocols_of(task.kind))
         layers = self._layers.get((*arm[:2], task.task), set()) | {(self.layer, self.pooling)}
-        return [layer_protocol(*k) for k in sorted(layers)]
+        return [layer_protocol(*k, task.variant) for k in sorted(layers)]
 
     @cached_property
     def _layers(self) -> dict[tuple, set[tuple[int, str]]]:
-        retrieval = {t.task for t in self.tasks if t.retrieval}
+        retrieval = {t.task for t in self.tasks if t.swept}
         found: dict[tuple, set[tuple[int, str]]] = {}
         for s in self.scores:
             if s.target in retrieval:
@@ -227,7 +227,8 @@ class ScoreGrid:
 
     def size(self, task: TaskSpec, language: str) -> int:
         """Return the number of test examples of a language; 0 where no arm has a score."""
-        return self._sizes[task.task, language].n if (task.task, language) in self._sizes else 0
+        score = self._sizes.get((task.task, self.headline(task), language))
+        return score.n if score else 0
 
 
 def say_gaps(gaps: Iterable[Gap], with_target: bool = False) -> str:

@@ -98,7 +98,7 @@ def languages(grid: ScoreGrid, names: dict[str, str]) -> Table:
     columns = [*ARM, "role", "recipe", "target", "protocol", "language", "name", "is_source", "metric", "n", *STATS]
     rows = []
     for arm, role, task, protocol in _places(grid):
-        if task.retrieval and protocol != grid.headline(task):
+        if task.swept and protocol != grid.headline(task):
             continue
         for language in grid.languages(task):
             for metric in metrics_of(task.kind, protocol):
@@ -147,7 +147,7 @@ def retrieval_layers(grid: ScoreGrid) -> Table:
     columns = [*ARM, "role", "recipe", "target", "layer", "pooling", "headline", "languages", *STATS]
     rows = []
     for arm, role, task, protocol in _places(grid):
-        if task.retrieval:
+        if task.swept:
             chosen = grid.languages(task, ZERO_SHOT)
             layer, pooling = layer_of(protocol)
             values = grid.values(arm, task, protocol, chosen)

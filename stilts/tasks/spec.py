@@ -13,11 +13,15 @@ Kind = Literal[
     "span_extraction",
     "masked_lm",
     "bitext_retrieval",
+    "bitext_mining",
     "answer_retrieval",
     "entity_retrieval",
 ]
-RETRIEVAL_KINDS = ("bitext_retrieval", "answer_retrieval", "entity_retrieval")
-UNTRAINED_KINDS = ("bitext_retrieval", "masked_lm")
+# Compared as an encoder makes them, at every hidden state; the other two are fine-tuned as dual encoders.
+SWEPT_KINDS = ("bitext_retrieval", "bitext_mining")
+DUAL_KINDS = ("answer_retrieval", "entity_retrieval")
+RETRIEVAL_KINDS = (*SWEPT_KINDS, *DUAL_KINDS)
+UNTRAINED_KINDS = (*SWEPT_KINDS, "masked_lm")
 Group = Literal["classification", "structured", "qa", "retrieval", "intermediate", "text"]
 Split = Literal["train", "validation", "test"]
 Quirk = Literal["strip_newline", "realign_answers", "drop_unlabelled"]
@@ -68,6 +72,13 @@ class Source(Strict):
     columns: dict[str, str] = Field(
         default_factory=dict, description="Of a further source: the task's `columns` that are called otherwise there."
     )
+    pairs: str = Field(
+        "", description="Entity retrieval: configuration that holds the training and validation pairs of all languages."
+    )
+    candidates: str = Field(
+        "", description="Entity retrieval: configuration whose test split holds the candidates of all languages."
+    )
+    world: str = Field("", description="Task of the mini world whose raw files are read; empty: the task's own.")
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -127,6 +138,9 @@ class TaskSpec(Strict):
         description="Target whose tuned model predicts this one too (bitext retrieval: whose encoder embeds it). "
         "Nothing is trained for it; settings and dev selection are that target's.",
     )
+    variant: str = Field(
+        "", description="Bitext mining: first part of the protocol's name, where two tasks differ in their corpora."
+    )
     unanswerable: bool = Field(False, description="Span extraction: questions without an answer exist.")
     metrics: list[str] = Field(description="Metrics; a task score is their mean (QA: F1 and exact match).")
     licence: str = ""
@@ -163,3 +177,13 @@ class TaskSpec(Strict):
     def trainable(self) -> bool:
         """Whether tasks of this kind are fine-tuned: all but parallel sentences and plain text."""
         return self.kind not in UNTRAINED_KINDS
+
+    @property
+    def swept(self) -> bool:
+        """Whether the target is scored at every hidden state."""
+        return self.kind in SWEPT_KINDS
+
+    @property
+    def dual(self) -> bool:
+        """Whether the target is fine-tuned as a dual encoder: one tower for queries and candidates."""
+        return self.kind in DUAL_KINDS

@@ -160,6 +160,17 @@ def _bitext(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict
     return {}, {}
 
 
+def _search(rows: Columns, tokenizer: Tokenizer, flat: Flat) -> tuple[dict, dict]:
+    unique = sorted(set(rows["context"]))
+    contexts = dict(zip(unique, tokenizer.encode(unique), strict=True))
+    place = {name: i for i, (name, side) in enumerate(zip(rows["id"], rows["side"], strict=True)) if side != "query"}
+    for text, context in zip(tokenizer.encode(rows["text"]), rows["context"], strict=True):
+        flat.add([text, contexts[context]])
+    side = np.asarray([side != "query" for side in rows["side"]], np.int8)
+    gold = np.asarray([next((place[g] for g in of if g in place), -1) for of in rows["gold"]], np.int32)
+    return {"side": side, "gold": gold}, {"queries": int((side == 0).sum()), "candidates": int(side.sum())}
+
+
 BUILDERS = {
     "pair_classification": _pairs,
     "multiple_choice": _choices,
@@ -167,4 +178,7 @@ BUILDERS = {
     "span_extraction": _spans,
     "masked_lm": _text,
     "bitext_retrieval": _bitext,
+    "bitext_mining": _search,
+    "answer_retrieval": _search,
+    "entity_retrieval": _search,
 }

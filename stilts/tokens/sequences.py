@@ -29,12 +29,14 @@ class Batch:
 
 
 class Items:
-    """The items of one split under a maximal length.
+    """The items of one split under a maximal length. `whole`: whether a batch may not be computed in parts.
 
     examples: which examples take part, in this order (None: all). blind: only the second input is shown (the
     hypothesis, the choices, the context), a control. Every item is a row (example, first, last) of `rows`; first and
     last bound the window of the context (question answering) or of the words (tagging), in sub-words.
     """
+
+    whole = False
 
     def __init__(
         self,
@@ -142,15 +144,9 @@ class Items:
         if self.kind == "span_extraction":
             return [self._pair(self._question(example), s.segment(example, 1)[first:last])]
         a = np.zeros(0, np.int32) if self.blind else s.segment(example, 0)
-        return [self._pair(*self._fit(a, s.segment(example, k))) for k in range(1, self.choices + 1)]
-
-    def _fit(self, a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cut the longer of two segments until both fit."""
-        room = self.max_length - 4
-        if a.size + b.size > room:
-            short = min(a.size, b.size, room // 2)
-            a, b = (a[:short], b[: room - short]) if a.size <= b.size else (a[: room - short], b[:short])
-        return a, b
+        return [
+            self._pair(*cut_pair(a, s.segment(example, k), self.max_length - 4)) for k in range(1, self.choices + 1)
+        ]
 
     def _single(self, ids: np.ndarray) -> np.ndarray:
         return np.concatenate(([self.split.cls], ids, [self.split.sep]))
@@ -202,6 +198,14 @@ TARGETS = {
     "token_tagging": Items.tags,
     "span_extraction": Items.spans,
 }
+
+
+def cut_pair(a: np.ndarray, b: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cut the longer of two segments until both fit into `room` sub-words."""
+    if a.size + b.size > room:
+        short = min(a.size, b.size, room // 2)
+        a, b = (a[:short], b[: room - short]) if a.size <= b.size else (a[: room - short], b[:short])
+    return a, b
 
 
 def token_budget_batches(lengths: np.ndarray, budget: int, choices: int = 1) -> list[np.ndarray]:

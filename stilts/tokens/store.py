@@ -12,9 +12,12 @@ One folder a task, one set of files a split, all memory-mapped; `<split>.tokens.
 | `<split>.targets.npy` | int32 [N] | tagging: tag at the first sub-word of a word, -100 elsewhere |
 | `<split>.chars.npy` | int32 [N, 2] | question answering: character span of a context sub-word |
 | `<split>.answers.npy` | int32 [E, 2] | question answering: first answer as context sub-words, -1 without one |
+| `<split>.side.npy` | int8 [E] | search tasks: 0 a query, 1 a candidate |
+| `<split>.gold.npy` | int32 [E] | search tasks: the first right candidate of a query as an example, -1 without one |
 
 Segments of an example: pair (a, b); multiple choice (prompt, choice 1, ..., choice k); tagging (words); question
-answering (question, context); masked LM (one or two text segments); bitext (source, target).
+answering (question, context); masked LM (one or two text segments); bitext (source, target); search tasks (text,
+context or nothing).
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ import numpy as np
 from stilts.errors import UserError
 
 INFO = "tokens.json"
-ARRAYS = ("ids", "segments", "examples", "language", "labels", "targets", "chars", "answers")
+ARRAYS = ("ids", "segments", "examples", "language", "labels", "targets", "chars", "answers", "side", "gold")
 
 
 class TokenSplit:

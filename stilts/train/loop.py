@@ -16,6 +16,7 @@ from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
 from stilts.progress import Progress
+from stilts.tokens.dual import DualItems
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import Plan
@@ -28,7 +29,7 @@ class Part:
     """One task of a run: its items, its head, and how a model is judged on source-language dev data (percent)."""
 
     name: str
-    items: Items
+    items: Items | DualItems
     head: nn.Module
     evaluate: Callable[[Encoder, nn.Module], float] | None = None
 
@@ -92,12 +93,13 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
 def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, int]:
     """Add the gradients of one optimizer batch; return its loss and its real tokens.
 
-    The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch.
+    The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch. A dual
+    encoder's is not: its loss compares all pairs of the batch.
     """
-    lengths = part.items.lengths[chosen]
-    batches = [
-        part.items.batch(chosen[piece]) for piece in token_budget_batches(lengths, MICRO_BATCH, part.items.choices)
-    ]
+    pieces = [np.arange(len(chosen))]
+    if not part.items.whole:
+        pieces = token_budget_batches(part.items.lengths[chosen], MICRO_BATCH, part.items.choices)
+    batches = [part.items.batch(chosen[piece]) for piece in pieces]
     total = sum(batch.count for batch in batches)
     loss = 0.0
     for batch in batches:

@@ -12,8 +12,10 @@ import torch
 from stilts.errors import UserError
 from stilts.model.encoder import Encoder, initialise
 from stilts.model.heads import build_head
+from stilts.predict.dual import dev_rank_score
 from stilts.predict.records import dev_score, predict, read_examples
 from stilts.tasks.spec import TaskSpec
+from stilts.tokens.dual import DualItems, trained_queries
 from stilts.tokens.sequences import Items
 from stilts.tokens.store import TokenSplit
 from stilts.train.loop import Part
@@ -53,8 +55,7 @@ def make_part(
     if len(split) == 0:
         raise UserError(f"{train.tokens}: the training split is empty; check `splits` and `source_language`")
     length = min(settings["max_length"], encoder.config.max_length)
-    chosen = cap_examples(len(split), settings["max_train_examples"], seed, task.task)
-    items = Items(split, length, settings["doc_stride"], chosen, spec.get("blind", False))
+    items = _items(split, length, task, spec)
     head = make_head(encoder, task, split.outputs(task.labels), settings, seed)
     part = Part(task.task, items, head)
     if dev is not None and settings["eval_every"]:
@@ -62,12 +63,26 @@ def make_part(
     return part
 
 
+def _items(split: TokenSplit, length: int, task: TaskSpec, spec: dict[str, Any]) -> Items | DualItems:
+    settings, seed = spec["settings"], spec["seed"]
+    count = len(trained_queries(split)) if task.dual else len(split)
+    chosen = cap_examples(count, settings["max_train_examples"], seed, task.task)
+    if task.dual:
+        return DualItems(split, min(settings["query_length"], length), length, chosen)
+    return Items(split, length, settings["doc_stride"], chosen, spec.get("blind", False))
+
+
 def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
     settings = spec["settings"]
     split = TokenSplit(dev.tokens, "validation")
     rows = split.where(spec["source_language"])
+    if task.dual:
+        rows = np.intersect1d(rows, trained_queries(split))
     # The same dev subset in every arm: it depends on the task alone.
     rows = rows[np.sort(generator(0, f"dev:{task.task}").permutation(len(rows))[: settings["eval_examples"]])]
+    if task.dual:
+        pairs = DualItems(split, min(settings["query_length"], length), length)
+        return lambda encoder, head: dev_rank_score(encoder, head, pairs, rows, EVAL_BATCH)
     data = read_examples(dev.data, "validation", rows)
     items = Items(split, length, settings["doc_stride"], rows, spec.get("blind", False))
 

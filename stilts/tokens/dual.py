@@ -1,0 +1,65 @@
+"""What a dual encoder reads: a query alone, a candidate with its context, and batches of right pairs."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+
+from stilts.errors import UserError
+from stilts.tokens.sequences import Batch, cut_pair
+from stilts.tokens.store import TokenSplit
+
+
+class DualItems:
+    """The queries of one split, each with its right candidate.
+
+    query_length, max_length: longest query and longest candidate in sub-words, special tokens included. examples:
+    which queries take part, as places among the queries (None: all). A query without a right candidate is no item.
+    A batch is never split: the other candidates of a batch are what a query's own is told from.
+    """
+
+    whole = True
+    choices = 2  # sequences an item makes
+
+    def __init__(self, split: TokenSplit, query_length: int, max_length: int, examples: np.ndarray | None = None):
+        self.split, self.kind = split, split.kind
+        self.query_length, self.max_length = query_length, max_length
+        if min(query_length, max_length) < 16:
+            raise UserError(
+                f"query_length {query_length} or max_length {max_length} is too short: at least 16 sub-words"
+            )
+        queries = trained_queries(split)
+        self.rows = queries if examples is None else queries[examples]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def sequence(self, example: int) -> np.ndarray:
+        """Return the sub-words of a query or a candidate, cut, with special tokens."""
+        s = self.split
+        text, context = s.segment(example, 0), s.segment(example, 1)
+        if s.side[example] == 0:
+            return np.concatenate(([s.cls], text[: self.query_length - 2], [s.sep]))
+        if not len(context):
+            return np.concatenate(([s.cls], text[: self.max_length - 2], [s.sep]))
+        text, context = cut_pair(text, context, self.max_length - 4)
+        return np.concatenate(([s.cls], text, [s.sep, s.sep], context, [s.sep]))
+
+    @cached_property
+    def lengths(self) -> np.ndarray:
+        """Sub-words of the longer side of each item, [items]."""
+        sides = (self.rows, self.split.gold[self.rows])
+        return np.max([[len(self.sequence(int(e))) for e in side] for side in sides], axis=0)
+
+    def batch(self, items: np.ndarray) -> Batch:
+        """Return the queries of a batch, then their candidates in the same order; count: queries."""
+        rows = self.rows[items]
+        flat = [self.sequence(int(e)) for e in (*rows, *self.split.gold[rows])]
+        lengths = np.asarray([len(ids) for ids in flat], np.int64)
+        return Batch(np.concatenate(flat).astype(np.int64), lengths, {}, len(rows))
+
+
+def trained_queries(split: TokenSplit) -> np.ndarray:
+    """Return the examples that are queries with a right candidate in their split."""
+    return np.flatnonzero((split.side == 0) & (split.gold >= 0))

@@ -1,0 +1,154 @@
+"""Mining and ranking against the definitions written out in loops, whatever the blocks."""
+
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stilts.retrieval.mining import first_of, mine, neighbours
+from stilts.retrieval.rank import best_rows, rank
+
+
+def cosines(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    x, y = x.astype(float), y.astype(float)
+    return (x @ y.T) / np.linalg.norm(x, axis=1)[:, None] / np.linalg.norm(y, axis=1)
+
+
+def by_loops(x: np.ndarray, y: np.ndarray, k: int) -> list[tuple[int, int, float]]:
+    """Mine as the shared task's baseline is described, one sentence after the other."""
+    cosine = cosines(x, y)
+    near_y = [sorted(range(len(y)), key=lambda j, i=i: (-cosine[i, j], j))[:k] for i in range(len(x))]
+    near_x = [sorted(range(len(x)), key=lambda i, j=j: (-cosine[i, j], i))[:k] for j in range(len(y))]
+    mean_x = [sum(cosine[i, j] for j in near_y[i]) / len(near_y[i]) for i in range(len(x))]
+    mean_y = [sum(cosine[i, j] for i in near_x[j]) / len(near_x[j]) for j in range(len(y))]
+
+    def margin(i: int, j: int) -> float:
+        return cosine[i, j] / ((mean_x[i] + mean_y[j]) / 2)
+
+    proposals = [(i, max(near_y[i], key=lambda j, i=i: margin(i, j))) for i in range(len(x))]
+    proposals += [(max(near_x[j], key=lambda i, j=j: margin(i, j)), j) for j in range(len(y))]
+    pairs, left, right = [], set(), set()
+    for i, j in sorted(proposals, key=lambda p: -margin(*p)):
+        if i not in left and j not in right and margin(i, j) > 0:
+            pairs.append((i, j, margin(i, j)))
+            left.add(i)
+            right.add(j)
+    return pairs
+
+
+def corpora(seed: int, n: int, m: int, shared: int, noise: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
+    """Return positive-cosine sentence vectors; the first `shared` rows of both sides are noisy translations."""
+    make = np.random.default_rng(seed)
+    x, y = make.normal(size=(n, 8)) + 1.5, make.normal(size=(m, 8)) + 1.5
+    y[:shared] = x[:shared] + noise * make.normal(size=(shared, 8))
+    return x.astype(np.float32), y.astype(np.float32)
+
+
+@pytest.mark.parametrize("block", [1, 3, 7, 4096])
+@pytest.mark.parametrize(("n", "m", "shared"), [(20, 27, 9), (5, 3, 2), (1, 1, 1), (2, 40, 2)])
+def test_mining_is_the_definition(n, m, shared, block):
+    for seed in range(5):
+        x, y = corpora(seed, n, m, shared)
+        query, match, score = mine(x, y, 4, block)
+        wanted = by_loops(x, y, 4)
+        assert list(zip(query.tolist(), match.tolist(), strict=True)) == [(i, j) for i, j, _ in wanted]
+        np.testing.assert_allclose(score, [s for *_, s in wanted], rtol=2e-5)
+
+
+def test_a_margin_by_hand():
+    # Unit vectors at 0, 60 and 10, 90 degrees; with two neighbours each, all cosines are in every mean.
+    at = np.deg2rad([0.0, 60.0]), np.deg2rad([10.0, 90.0])
+    x, y = (np.stack([np.cos(a), np.sin(a)], axis=1).astype(np.float32) for a in at)
+    c = np.cos(np.deg2rad([[10.0, 90.0], [50.0, 30.0]]))
+    query, match, score = mine(x, y)
+    first = c[0, 0] / (((c[0, 0] + c[0, 1]) / 2 + (c[0, 0] + c[1, 0]) / 2) / 2)
+    second = c[1, 1] / (((c[1, 0] + c[1, 1]) / 2 + (c[0, 1] + c[1, 1]) / 2) / 2)
+    found = dict(zip(zip(query.tolist(), match.tolist(), strict=True), score, strict=True))
+    assert found == {(0, 0): pytest.approx(first, rel=1e-5), (1, 1): pytest.approx(second, rel=1e-5)}
+
+
+def test_margins_find_more_than_nearest_neighbours():
+    """A hub near to everything takes no translation away: the ratio divides by how near a sentence is to others."""
+    nearest, mined = [], []
+    for seed in range(10):
+        x, y = corpora(seed, 40, 41, 40, noise=0.9)
+        y[40] = x.mean(axis=0)
+        nearest += (cosines(x, y).argmax(axis=1) == np.arange(40)).tolist()
+        query, match, _ = mine(x, y)
+        pairs = dict(zip(query.tolist(), match.tolist(), strict=True))
+        mined += [pairs.get(i) == i for i in range(40)]
+    assert np.mean(mined) > np.mean(nearest) + 0.05
+
+
+@settings(max_examples=40)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 6), st.integers(1, 5), st.integers(0, 99))
+def test_neighbours_of_any_size_and_block(n, m, k, block, seed):
+    x, y = corpora(seed, n, m, min(n, m), noise=0.1)
+    cosine, found = neighbours(x, y, k, block)
+    assert cosine.shape == (n, min(k, m))
+    assert all(len(set(row)) == len(row) for row in found.tolist())
+    exact = cosines(x, y)
+    np.testing.assert_allclose(cosine, -np.sort(-exact, axis=1)[:, :k], atol=1e-5)
+    np.testing.assert_allclose(np.take_along_axis(exact, found, axis=1), cosine, atol=1e-5)
+
+
+def test_memory_does_not_grow_with_the_product(tmp_path):
+    make = np.random.default_rng(0)
+    for side, n in (("x", 3000), ("y", 4000)):
+        np.save(tmp_path / f"{side}.npy", make.normal(size=(n, 16)).astype(np.float32))
+    x, y = (np.load(tmp_path / f"{side}.npy", mmap_mode="r") for side in "xy")
+    tracemalloc.start()
+    neighbours(x, y, block=128)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 3000 * 4000 * 4 / 20, "the whole product would take 48 MB"
+
+
+def test_what_cannot_be_searched_is_refused():
+    x, y = corpora(0, 3, 3, 1)
+    with pytest.raises(ValueError, match="nothing to search"):
+        neighbours(x, y[:0])
+    y[1, 0] = np.nan
+    with pytest.raises(ValueError, match="not finite"):
+        mine(x, y)
+
+
+def test_repeated_sentences_are_mined_once_and_marked():
+    first, alone = first_of(["a", "b", "a", "c", "b", "b"])
+    assert first.tolist() == [0, 1, 3]
+    assert alone.tolist() == [False, False, True]
+
+
+# --- ranking
+
+
+@pytest.mark.parametrize("held", [1, 100, 10**6])
+def test_ranks_and_best_candidates_are_those_of_a_sort(held):
+    make = np.random.default_rng(1)
+    queries = make.normal(size=(9, 5)).astype(np.float32)
+    candidates = make.normal(size=(33, 5)).astype(np.float32)
+    gold = [sorted(make.choice(33, size=make.integers(0, 4), replace=False).tolist()) for _ in queries]
+    seen = []
+    for query, best, scores, ranks in rank(queries, candidates, gold, top=7, held=held):
+        exact = queries[query] @ candidates.T
+        order = np.argsort(-exact, kind="stable")
+        np.testing.assert_allclose(scores, exact[order[:7]], rtol=1e-5)
+        assert best.tolist() == order[:7].tolist()
+        assert ranks == [order.tolist().index(g) + 1 for g in gold[query]]
+        seen.append(query)
+    assert seen == list(range(9))
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(1, 12))
+def test_the_best_rows_are_a_stable_sort(values, top):
+    scores = np.asarray(values, np.float32)
+    assert best_rows(scores, top).tolist() == np.argsort(-scores, kind="stable")[:top].tolist()
+
+
+def test_vectors_that_are_not_finite_are_refused():
+    with pytest.raises(ValueError, match="diverged"):
+        list(rank(np.full((1, 2), np.nan, np.float32), np.ones((3, 2), np.float32), [[0]]))
