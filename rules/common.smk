@@ -64,6 +64,7 @@ shell.prefix(f"export {JOB_ENVIRONMENT} {JOB_STORE}; {RUN_PYTHON}; ".replace("{"
 
 wildcard_constraints:
     task=r"[\w.+-]+",
+    language=r"[\w-]+",
     backbone=r"[\w.+-]+",
     recipe=r"[\w.+-]+",
     target=r"[\w.+-]+",
@@ -168,6 +169,16 @@ def encoder_of(wildcards):
     return f"{ROOT}/models/{folder}/s{w.seed}/manifest.json"
 
 
+def start_of(wildcards):
+    """Return the manifest of the encoder a recipe starts from: the backbone's, or that of the recipe it comes after."""
+    w, before = wildcards, STUDY.start(wildcards.recipe)
+    return (
+        pretrained_of(w)
+        if before == "none"
+        else f"{ROOT}/models/intermediate/{w.backbone}/{before}/s{w.seed}/manifest.json"
+    )
+
+
 def corpus_tokens(wildcards):
     """Return the tokens a stand-in is pretrained on."""
     return tokens_of(wildcards.backbone, STUDY.backbone(wildcards.backbone).pretraining.corpus, "training.")
@@ -186,6 +197,26 @@ def recipe_tokens(wildcards):
 def recipe_data(wildcards):
     """Return the examples of a recipe's tasks, in the recipe's order."""
     return [data_of(t, "training.") for t in STUDY.recipe(wildcards.recipe).tasks]
+
+
+def translated_tokens(wildcards):
+    """Return the tokens of a recipe's translated rows: by task, then by language."""
+    return [tokens_of(wildcards.backbone, t, "training.") for t in STUDY.translations(wildcards.recipe)]
+
+
+def text_tokens(wildcards):
+    """Return the tokens a recipe's masked-LM steps read."""
+    return [tokens_of(wildcards.backbone, t, "training.") for t in STUDY.texts(wildcards.recipe)]
+
+
+def chain_tokens(wildcards):
+    """Return the tokens a target is tuned on before its own training task, in the chain's order."""
+    return [tokens_of(wildcards.backbone, t, "training.") for t in STUDY.chain(wildcards.target)]
+
+
+def chain_data(wildcards):
+    """Return the examples of a target's chain, in its order."""
+    return [data_of(t, "training.") for t in STUDY.chain(wildcards.target)]
 
 
 def train_tokens(wildcards):
@@ -262,11 +293,16 @@ def all_models(wildcards=None):
     return [f"{ROOT}/models/target/{b}/{r}/{t}/d{d}/s{s}/manifest.json" for b, r, t, d, s in STUDY.models()]
 
 
+def read_tasks():
+    """Return every task whose data the grid's recipes and targets read, sorted."""
+    tasks = {*CONFIG.grid.targets, *(t for r in CONFIG.grid.recipes for t in STUDY.read_by(r))}
+    of_target = (STUDY.train_task, STUDY.dev_task)
+    return sorted(tasks | {t for name in STUDY.trained for t in (*STUDY.chain(name), *(f(name) for f in of_target))})
+
+
 def all_tasks():
-    """Return every task the grid reads, sorted."""
-    tasks = {*CONFIG.grid.targets, *STUDY.corpora()}
-    tasks |= {t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks}
-    return sorted(tasks | {f(t) for t in STUDY.trained for f in (STUDY.train_task, STUDY.dev_task)})
+    """Return every task the grid reads, text that backbones are pretrained on included, sorted."""
+    return sorted({*read_tasks(), *STUDY.corpora()})
 
 
 def all_tokens(wildcards=None):
@@ -303,8 +339,7 @@ def fetched(wildcards=None):
     """Return the raw files of the grid's tasks where they came from the hub; their manifests name the commits."""
     if CONFIG.provider != "hub":
         return []
-    tasks = {*CONFIG.grid.targets, *(t for r in CONFIG.grid.recipes for t in STUDY.recipe(r).tasks)}
-    tasks = {member for t in tasks for member in STUDY.task(t).union or [t]}
+    tasks = {member for t in read_tasks() for member in STUDY.task(t).union or [t]}
     return [f"{ROOT}/raw/{t}/manifest.json" for t in sorted(tasks)]
 
 

@@ -26,6 +26,29 @@ rule make_world:
         "python -m scripts.make_world --spec {params.spec:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
+rule make_translation:
+    output:
+        manifest=f"{ROOT}/world/{{task}}.{{language}}/manifest.json",
+    log:
+        f"{ROOT}/logs/make_translation/{{task}}.{{language}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/make_translation/{{task}}.{{language}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("make_translation", "task", "language"),
+        code=code_of("make_translation"),
+        versions=versions_of("make_translation"),
+    message:
+        "Say the training rows of {wildcards.task} in {wildcards.language} (mini world)"
+    shell:
+        "python -m scripts.make_translation --spec {params.spec:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
 rule fetch:
     input:
         local=local_files,

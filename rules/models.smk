@@ -82,9 +82,11 @@ rule randomise:
 
 rule train_intermediate:
     input:
-        encoder=pretrained_of,
+        encoder=start_of,
         tokens=recipe_tokens,
         data=recipe_data,
+        translated=translated_tokens,
+        text=text_tokens,
     output:
         manifest=f"{ROOT}/models/intermediate/{{backbone}}/{{recipe}}/s{{seed}}/manifest.json",
     log:
@@ -105,7 +107,7 @@ rule train_intermediate:
     message:
         "Train {wildcards.backbone} on {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
+        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule train_target:
@@ -114,6 +116,8 @@ rule train_target:
         tokens=train_tokens,
         dev_tokens=dev_tokens,
         dev_data=dev_data,
+        chain_tokens=chain_tokens,
+        chain_data=chain_data,
     output:
         manifest=f"{ROOT}/models/target/{{backbone}}/{{recipe}}/{{target}}/d{{depth}}/s{{seed}}/manifest.json",
     log:
@@ -134,4 +138,4 @@ rule train_target:
     message:
         "Tune {wildcards.recipe} on {wildcards.target}, depth {wildcards.depth}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
+        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"

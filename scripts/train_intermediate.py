@@ -1,7 +1,8 @@
-"""Fine-tune the backbone on the intermediate tasks of a recipe.
+"""Fine-tune an encoder (the backbone's, or that of the recipe before) on the intermediate tasks of a recipe.
 
 Usage: python -m scripts.train_intermediate --spec JSON --encoder models/pretrained/mini/s1/manifest.json
        --tokens tokens/mini/mnli/manifest.json ... --data data/mnli/manifest.json ...
+       [--translated tokens/mini/mnli.qab/manifest.json ...] [--text tokens/mini/mlm_text/manifest.json]
        --output models/intermediate/mini/mnli/s1/manifest.json
 """
 
@@ -15,31 +16,47 @@ import torch
 
 from stilts.model.checkpoint import copy_tokenizer, load_encoder, save_encoder
 from stilts.model.device import prepare_torch
+from stilts.model.encoder import Encoder
 from stilts.provenance.job import run_job
 from stilts.tasks.spec import TaskSpec
-from stilts.train.loop import train
-from stilts.train.plan import generator, make_plan
-from stilts.train.setup import Sources, make_part
+from stilts.train.loop import Part, train
+from stilts.train.plan import generator, make_plan, text_steps, with_text
+from stilts.train.setup import Sources, make_part, make_text_part
 
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
-    """Train on one task or several, save the encoder; the heads are dropped, as STILTs does."""
+    """Train on one task or several, save the encoder; the heads of the tasks are dropped, as STILTs does."""
     prepare_torch(args.threads)
-    encoder, _ = load_encoder(args.encoder.parent)
-    tasks = [TaskSpec.model_validate(t["task"]) for t in spec["tasks"]]
-    settings = [t["settings"] for t in spec["tasks"]]
-    parts = []
-    for task, own, tokens, data in zip(tasks, settings, args.tokens, args.data, strict=True):
-        where = Sources(tokens.parent, data.parent)
-        parts.append(make_part(encoder, task, where, where, task, {**spec, "settings": own}))
-    plan = make_plan([len(p.items) for p in parts], [p.name for p in parts], settings, spec["seed"], spec["mixing"])
+    encoder, rest = load_encoder(args.encoder.parent)
+    parts = task_parts(encoder, spec, args)
+    settings, seed = [t["settings"] for t in spec["tasks"]], spec["seed"]
+    plan = make_plan([len(p.items) for p in parts], [p.name for p in parts], settings, seed, spec["mixing"])
+    text = spec.get("masked_lm")
+    if text:
+        steps = text_steps(len(plan), text["rate"])
+        parts.append(make_text_part(encoder, args.text[0].parent, steps, text, seed, rest))
+        plan = with_text(plan, text["rate"], text["batch_size"], len(parts) - 1, seed)
     encoder.freeze(spec["settings"]["frozen_layers"])
-    torch.manual_seed(int(generator(spec["seed"], "dropout").integers(2**31)))
+    torch.manual_seed(int(generator(seed, "dropout").integers(2**31)))
     outcome = train(encoder, parts, plan, spec["settings"], folder / "history.jsonl")
-    save_encoder(folder, encoder)
+    save_encoder(folder, encoder, parts[-1].head if text else None)
     copy_tokenizer(args.encoder.parent, folder)
     return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}}
 
 
+def task_parts(encoder: Encoder, spec: dict, args: argparse.Namespace) -> list[Part]:
+    """Return the tasks of the run; each is trained on its source-language rows and its share of `--translated`."""
+    languages = spec.get("translated", {"languages": []})["languages"]
+    folders = iter(args.translated or [])
+    parts = []
+    for entry, tokens, data in zip(spec["tasks"], args.tokens, args.data, strict=True):
+        task, where = TaskSpec.model_validate(entry["task"]), Sources(tokens.parent, data.parent)
+        own = {**spec, "settings": entry["settings"], **spec.get("translated", {})}
+        translated = [next(folders).parent for _ in languages]
+        parts.append(make_part(encoder, task, where, where, task, own, translated))
+    return parts
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"encoder": "", "tokens": "+", "data": "+"}))
+    inputs = {"encoder": "", "tokens": "+", "data": "+", "translated": "*", "text": "*"}
+    sys.exit(run_job(work, inputs))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stilts.errors import UserError
 from stilts.train.plan import cap_examples, epochs_of, generator, make_plan
-from stilts.train.pretrain import IGNORE, TextStream, mask_tokens
+from stilts.train.text import IGNORE, TextStream, mask_tokens
 from tests.engine_case import make_tokenizer, split_of
 
 RECORDED = [(0, [4, 3, 6, 1]), (0, [5, 8, 2, 0]), (0, [9, 7]), (0, [6, 4, 9, 8]), (1, [1, 2, 0, 4])]

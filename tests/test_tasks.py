@@ -82,6 +82,7 @@ def test_targets_have_the_languages_of_the_benchmark(name, count):
 def test_training_paths():
     paths = {name: get_task(name).train_task for name in COUNTS}
     assert paths == {**dict.fromkeys(COUNTS), "xnli": "mnli", "xquad": "squad1", "xcopa": "copa"}
+    assert {t: get_task(t).train_chain for t in COUNTS if get_task(t).train_chain} == {"xcopa": ["siqa"]}
     owners = {name: get_task(name).model_of for name in COUNTS if get_task(name).model_of}
     assert owners == {"mlqa": "xquad", "xquad_r": "xquad", "udpos_r": "udpos", "panx_r": "panx"}
 

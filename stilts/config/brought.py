@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stilts.config.load import resolve_task
 from stilts.config.models import Config
+from stilts.config.recipes import starts_first, translated_rows, translations
 from stilts.errors import UserError
 
 
@@ -46,34 +47,43 @@ def is_missing(config: Config, task: str) -> bool:
 
 
 def without_missing(config: Config) -> tuple[Config, list[str]]:
-    """Return the configuration without the recipes whose corpora are not there, and a line for each change.
+    """Return the configuration without the targets and recipes whose corpora are not there, and a line for each change.
 
-    A recipe of several tasks is trained on the others. Raises UserError for a target whose data are not there.
+    A recipe of several tasks is trained on the others; one that lacks its translated rows or its text, or comes after
+    a recipe that is left out, is left out. Raises UserError when no target is left.
     """
-    for target in config.grid.targets:
-        if is_missing(config, target):
-            raise UserError(f"grid.targets: {_say(config, target)} Leave the target out, or name the folder.")
-    notes, recipes, kept = [], dict(config.recipes), []
-    for name in config.grid.recipes:
-        tasks = config.recipes[name].tasks
-        gone = [task for task in tasks if is_missing(config, task)]
-        rest = [task for task in tasks if task not in gone]
-        if not gone:
-            kept.append(name)
-        elif rest:
-            kept.append(name)
-            recipes[name] = config.recipes[name].model_copy(update={"tasks": rest})
-            notes.append(f"recipe {name} is trained on {', '.join(rest)} only. {_say(config, *gone)}")
-        else:
-            notes.append(f"recipe {name} is left out. {_say(config, *gone)}")
-    grid = config.grid.model_copy(update={"recipes": kept})
-    return config.model_copy(update={"grid": grid, "recipes": recipes}), notes
+    absent = [target for target in config.grid.targets if is_missing(config, target)]
+    if absent and len(absent) == len(config.grid.targets):
+        raise UserError(f"grid.targets: {_say(config, *absent)} No other target is named.")
+    notes = [f"target {target} is left out. {_say(config, target)}" for target in absent]
+    recipes, lost = dict(config.recipes), set()
+    for name in starts_first(config, config.grid.recipes):
+        recipe = config.recipes[name]
+        gone = [task for task in recipe.tasks if is_missing(config, task)]
+        rest = recipe.model_copy(update={"tasks": [task for task in recipe.tasks if task not in gone]})
+        beside = [*translated_rows(rest), *([rest.masked_lm.corpus] if rest.masked_lm else [])]
+        vital = [task for task in beside if is_missing(config, task)] + (gone if not rest.tasks else [])
+        if recipe.after in lost:
+            notes.append(f"recipe {name} is left out, since it comes after {recipe.after}.")
+        elif vital:
+            notes.append(f"recipe {name} is left out. {_say(config, *vital)}")
+        elif gone:
+            recipes[name] = rest
+            notes.append(f"recipe {name} is trained on {', '.join(rest.tasks)} only. {_say(config, *gone)}")
+        if recipe.after in lost or vital:
+            lost.add(name)
+    kept = {
+        "targets": [target for target in config.grid.targets if target not in absent],
+        "recipes": [name for name in config.grid.recipes if name not in lost],
+    }
+    return config.model_copy(update={"grid": config.grid.model_copy(update=kept), "recipes": recipes}), notes
 
 
 def _say(config: Config, *tasks: str) -> str:
-    local = config.provider == "local"
-    places = [f"put them in {Path(config.local_data) / task}, or " if local else "" for task in tasks]
-    return " ".join(
-        f"The data of {task} are for you to bring: {place}name their folder under `tasks: {task}: source: path`."
-        for task, place in zip(tasks, places, strict=True)
-    )
+    lines = []
+    for task in tasks:
+        own, language = translations(config).get(task, (task, ""))
+        key = f"tasks: {own}: translations: {language}: path" if language else f"tasks: {own}: source: path"
+        place = f"put them in {Path(config.local_data) / task}, or " if config.provider == "local" else ""
+        lines.append(f"The data of {task} are for you to bring: {place}name their folder under `{key}`.")
+    return " ".join(lines)

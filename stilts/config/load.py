@@ -10,10 +10,12 @@ from pydantic import ValidationError
 
 from stilts.config.messages import explain
 from stilts.config.models import CONTROLS, Config, Pretraining
+from stilts.config.recipes import chain_faults, recipe_faults, translations
 from stilts.errors import UserError, did_you_mean
 from stilts.miniworld.settings import resolve_world
 from stilts.tasks.registry import get_task
 from stilts.tasks.spec import TaskSpec
+from stilts.tasks.translation import translation_of
 
 
 def load_config(raw: dict[str, Any]) -> Config:
@@ -62,7 +64,13 @@ def _rest(raw: dict[str, Any], error: ValidationError) -> Config | None:
 
 
 def resolve_task(config: Config, name: str) -> TaskSpec:
-    """Return a task as this experiment reads it: its YAML, with the experiment's replacements."""
+    """Return a task as this experiment reads it: its YAML, with the experiment's replacements.
+
+    `mnli.de` is the German translation of the training rows of `mnli`, where a recipe asks for it.
+    """
+    if name in translations(config):
+        task, language = translations(config)[name]
+        return translation_of(resolve_task(config, task), language, config.provider)
     spec = get_task(name)
     change = config.tasks.get(name)
     if not change:
@@ -133,6 +141,10 @@ def _invalid(problems: list[str]) -> UserError:
 def _cross_check(config: Config) -> list[str]:
     problems = []
 
+    def read(name: str) -> TaskSpec:
+        """A task as the experiment has it; a faulty replacement of keys is named elsewhere."""
+        return get_task(name) if _task_faults(config, name) else resolve_task(config, name)
+
     def known(where: str, names: list[str], defined: dict) -> None:
         for name in names:
             if name not in defined:
@@ -167,8 +179,10 @@ def _cross_check(config: Config) -> list[str]:
             problems += _task_faults(config, name)
         if where == "grid.targets":
             problems += _model_faults(config, name)
+            problems += [] if _task_faults(config, name) else chain_faults(resolve_task(config, name), read)
         if where == "target.tasks" and task.model_of:
             problems.append(f'{where}: "{name}" is predicted with the model of "{task.model_of}"; name that one')
+    problems += recipe_faults(config, read)
     if config.provider == "mini":
         try:
             resolve_world(config.world.model_dump() | {"source_language": config.source_language})

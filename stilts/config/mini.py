@@ -47,5 +47,8 @@ TARGET = {
     },
 }
 
-# The artificial words cannot be put in an English sentence.
-TASKS = {"copa": {"columns": {"prompt": "{premise}"}}, "xcopa": {"columns": {"prompt": "{premise}"}}}
+# The artificial words cannot be put in an English sentence; the world's COPA is large enough to be learnt at once.
+TASKS = {
+    "copa": {"columns": {"prompt": "{premise}"}},
+    "xcopa": {"columns": {"prompt": "{premise}"}, "train_chain": []},
+}

@@ -124,19 +124,6 @@ class Backbone(Strict):
         return self
 
 
-class Recipe(Strict):
-    """How a backbone becomes an intermediate model."""
-
-    tasks: list[Name] = Field(default_factory=list, description="Intermediate tasks; none: the backbone as it is.")
-    sampling: Literal["proportional", "temperature"] = Field(
-        "proportional", description="Several tasks: how the task of a step is drawn."
-    )
-    temperature: float = Field(
-        1.0, gt=0, description="Temperature sampling: probability ~ examples ** (1 / temperature)."
-    )
-    examples_cap: Positive = Field(131072, description="Several tasks: examples counted per task at most when drawing.")
-
-
 # The settings of `Training`, each of them optional: what one task changes.
 TrainingChange = create_model(
     "TrainingChange",
@@ -144,6 +131,65 @@ TrainingChange = create_model(
     __doc__="What one task changes of its phase's settings; keys that are not named keep the phase's value.",
     **{name: (field.annotation, _optional(field)) for name, field in Training.model_fields.items()},
 )
+
+
+def altered(settings: Training, change: Strict | None) -> Training:
+    """Return settings with the keys that a `TrainingChange` sets; it may be missing."""
+    return settings.model_copy(update=change.model_dump(exclude_unset=True)) if change else settings
+
+
+class MaskedLM(Strict):
+    """Masked-LM steps on plain text between the steps of a recipe's tasks, one task a step."""
+
+    corpus: Name = Field("mlm_text", description="Task of kind masked_lm whose text is read.")
+    rate: float = Field(
+        0.5,
+        gt=0,
+        lt=1,
+        description="Share of all steps that are masked-LM steps; the tasks keep the steps they have without them.",
+    )
+    languages: list[Name] | Literal["all"] = Field(
+        "all", description="Languages whose text is read; `all`: every language of the corpus."
+    )
+    language_alpha: Fraction = Field(
+        1.0, description="Exponent on language shares when drawing text (XLM-R: 0.3); 1 keeps the shares of the text."
+    )
+    mask_probability: Fraction = Field(
+        0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept)."
+    )
+
+
+class Recipe(Strict):
+    """How a backbone becomes an intermediate model."""
+
+    tasks: list[Name] = Field(default_factory=list, description="Intermediate tasks; none: the backbone as it is.")
+    after: str = Field("", description="Recipe whose encoder this one starts from (a chain); empty: the backbone.")
+    sampling: Literal["proportional", "temperature"] = Field(
+        "proportional", description="Several tasks: how the task of a step is drawn."
+    )
+    temperature: float = Field(
+        1.0, gt=0, description="Temperature sampling: probability ~ examples ** (1 / temperature)."
+    )
+    examples_cap: Positive = Field(131072, description="Several tasks: examples counted per task at most when drawing.")
+    masked_lm: MaskedLM | None = Field(None, description="Masked-LM co-training on plain text beside the tasks.")
+    translated: list[Name] = Field(
+        default_factory=list,
+        description="Languages whose machine-translated training rows are trained on (see `translations` of a task).",
+    )
+    source_rows: bool = Field(
+        True, description="With `translated`: whether the rows of the source language are trained on as well."
+    )
+    training: TrainingChange | None = Field(
+        None, description="What the recipe changes of `intermediate`, for every task of it (keys of `defaults`)."
+    )
+
+    @model_validator(mode="after")
+    def _beside_a_task(self) -> Recipe:
+        if not self.tasks and (self.after or self.masked_lm or self.translated or self.training):
+            raise ValueError("a recipe without `tasks` is the backbone as it is; name the tasks it trains on")
+        if not self.source_rows and not self.translated:
+            raise ValueError("`source_rows: false` leaves nothing to train on without `translated`")
+        return self
 
 
 class Phase(Strict):
@@ -158,8 +204,7 @@ class Phase(Strict):
 
     def of(self, task: str) -> Training:
         """Return the settings of one task."""
-        change = self.tasks.get(task)
-        return self.defaults.model_copy(update=change.model_dump(exclude_unset=True)) if change else self.defaults
+        return altered(self.defaults, self.tasks.get(task))
 
 
 class Grid(Strict):

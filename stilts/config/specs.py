@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from stilts.config.models import Recipe, altered
 from stilts.config.study import Study
 from stilts.tasks.spec import TaskSpec
 
@@ -15,8 +16,10 @@ from stilts.tasks.spec import TaskSpec
 READ_BY_PEOPLE = {"description", "licence", "citation", "url", "notes"}
 # What only the stages up to `prepare` read, what only those after it read, and the group that only averages use.
 OF_SOME_STAGES = {"source", "columns", "choices", "label_values", "quirks", "languages", "group"}
-OF_SOME_STAGES |= {"train_task", "model_of", "variant", "more_sources", "union"}
+OF_SOME_STAGES |= {"train_task", "train_chain", "model_of", "variant", "more_sources", "union", "translations"}
 JUDGED = "metrics"
+# What of a recipe says how the task of a step is drawn.
+MIXING = {"sampling", "temperature", "examples_cap"}
 # What a task cannot do without, said of the keys that are left out.
 BLANK = {"description": "", "source": {}, "group": "text", "metrics": []}
 
@@ -48,9 +51,13 @@ class Specs:
         return {
             "task": self._without_path(task, "source", "more_sources"),
             "provider": self.config.provider,
-            "languages": self.study.languages(task) if manifold else [self.config.source_language],
-            "source_language": self.config.source_language,
+            "languages": self.study.languages(task) if manifold else [self.study.source_language(task)],
+            "source_language": self.study.source_language(task),
         }
+
+    def make_translation(self, task: str, language: str) -> dict:
+        """Which training rows the mini world says in another language."""
+        return {"world": self.make_world(), "task": task, "language": language}
 
     def fetch_backbone(self, backbone: str) -> dict:
         """Which weights are fetched."""
@@ -90,28 +97,50 @@ class Specs:
         """How a recipe is trained."""
         made, phase = self.study.recipe(recipe), self.config.intermediate
         alone = len(made.tasks) == 1
-        return {
-            "tasks": [
-                {"task": slim(self.study.task(t), JUDGED), "settings": phase.of(t).model_dump()} for t in made.tasks
-            ],
+        own = {t: altered(phase.of(t), made.training).model_dump() for t in made.tasks}
+        spec = {
+            "tasks": [{"task": slim(self.study.task(t), JUDGED), "settings": own[t]} for t in made.tasks],
             # One optimizer and one selection for all tasks: several tasks share the phase's, not the first task's.
-            "settings": (phase.of(made.tasks[0]) if alone else phase.defaults).model_dump(),
-            "mixing": {"examples_cap": 1} if alone else made.model_dump(exclude={"tasks"}),
+            "settings": own[made.tasks[0]] if alone else altered(phase.defaults, made.training).model_dump(),
+            "mixing": {"examples_cap": 1} if alone else made.model_dump(include=MIXING),
             "seed": seed,
             "source_language": self.config.source_language,
+        }
+        if made.translated:
+            spec["translated"] = {"languages": made.translated, "source_rows": made.source_rows}
+        if made.masked_lm:
+            spec["masked_lm"] = self._co_training(made)
+        return spec
+
+    def _co_training(self, made: Recipe) -> dict:
+        """How a recipe's masked-LM steps are made; lengths and batch sizes are those of the corpus in the phase."""
+        how = made.masked_lm
+        settings = altered(self.config.intermediate.of(how.corpus), made.training)
+        languages = self.study.languages(how.corpus) if how.languages == "all" else how.languages
+        return {
+            **how.model_dump(exclude={"languages"}),
+            "languages": sorted(languages),
+            **settings.model_dump(include={"batch_size", "max_length"}),
         }
 
     def train_target(self, recipe: str, target: str, depth: str, seed: int) -> dict:
         """How a target is trained on top of an encoder."""
-        return {
+        phase = self.config.target
+        spec = {
             "task": slim(self.study.task(target), JUDGED),
             "dev_task": slim(self.study.task(self.study.dev_task(target)), JUDGED),
-            "settings": self.config.target.of(target).model_dump(),
+            "settings": phase.of(target).model_dump(),
             "depth": depth if depth == "full" else int(depth),
             "seed": seed,
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
+        steps = self.study.chain(target)
+        if steps:
+            spec["chain"] = [
+                {"task": slim(self.study.task(t), JUDGED), "settings": phase.of(t).model_dump()} for t in steps
+            ]
+        return spec
 
     def predict(self, recipe: str, target: str, point: str) -> dict:
         """How a target is predicted at a budget point."""
@@ -180,7 +209,7 @@ class Specs:
 
     def report(self) -> dict:
         """What the report says beside the tables."""
-        tasks = sorted({*self.grid.targets, *(t for r in self.grid.recipes for t in self.study.recipe(r).tasks)})
+        tasks = sorted({*self.grid.targets, *(t for r in self.grid.recipes for t in self.study.read_by(r))})
         return self.summarise() | {
             "title": self.config.title,
             "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),

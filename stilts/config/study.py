@@ -7,6 +7,7 @@ from functools import cache, cached_property
 from stilts.config.brought import files_of, folder_of, without_missing
 from stilts.config.load import resolve_task
 from stilts.config.models import Backbone, Config, Recipe
+from stilts.config.recipes import translated_rows, translations
 from stilts.errors import UserError, did_you_mean
 from stilts.tasks.arms import arms_of
 from stilts.tasks.languages import canonical
@@ -77,9 +78,30 @@ class Study:
         """Return a recipe by name."""
         return self.config.recipes[name]
 
+    def start(self, recipe: str) -> str:
+        """Return the recipe whose encoder a recipe starts from; `none` is the backbone."""
+        return self.recipe(recipe).after or "none"
+
+    def translations(self, recipe: str) -> list[str]:
+        """Return the tasks that hold a recipe's translated rows: by task of the recipe, then by language."""
+        return list(translated_rows(self.recipe(recipe)))
+
+    def texts(self, recipe: str) -> list[str]:
+        """Return the text that a recipe reads for masked-LM co-training: one task or none."""
+        made = self.recipe(recipe)
+        return [made.masked_lm.corpus] if made.masked_lm else []
+
+    def read_by(self, recipe: str) -> list[str]:
+        """Return every task whose data a recipe reads, those of the recipes it comes after first."""
+        before = self.read_by(self.recipe(recipe).after) if self.recipe(recipe).after else []
+        own = [*self.recipe(recipe).tasks, *self.translations(recipe), *self.texts(recipe)]
+        return list(dict.fromkeys([*before, *own]))
+
     def languages(self, task: str) -> list[str]:
         """Return the languages a task is evaluated in (text tasks: read in), the source language first."""
         spec, source = self.task(task), self.config.source_language
+        if task in translations(self.config):
+            return [self.source_language(task)]
         if self.config.provider == "mini":
             have = list(self.config.world.languages)
             if spec.swept:
@@ -103,6 +125,14 @@ class Study:
             if language not in known:
                 hint = did_you_mean(language, known)
                 raise UserError(f'languages: no target has data in "{language}".{hint} There are: {there}.')
+
+    def source_language(self, task: str) -> str:
+        """Return the language of a task's training rows: a translation has its own."""
+        return translations(self.config).get(task, (None, self.config.source_language))[1]
+
+    def chain(self, target: str) -> list[str]:
+        """Return the tasks that a target's model is tuned on before its own training task."""
+        return self.task(self.owner(target)).train_chain
 
     def train_task(self, target: str) -> str:
         """Return the task whose training split tunes a target."""

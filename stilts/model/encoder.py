@@ -220,8 +220,12 @@ class Encoder(nn.Module):
         return self.encoder["layer"]
 
     def freeze(self, count: int) -> None:
-        """Keep the embeddings (count 1) and the next count - 1 layers as they are; their gradients are not computed."""
+        """Keep the embeddings (count 1) and the next count - 1 layers as they are; their gradients are not computed.
+
+        All others are trained, whatever was frozen before.
+        """
         self.frozen = count
+        self.requires_grad_(True)
         if count:
             self.embeddings.requires_grad_(False)
             self.layers[: count - 1].requires_grad_(False)

@@ -14,6 +14,7 @@ TABLES = ("pyarrow", "numpy")
 TRAINING = ("torch", "numpy", "pyarrow", "safetensors")
 PACKAGES: dict[str, tuple[str, ...]] = {
     "make_world": TABLES,
+    "make_translation": TABLES,
     "fetch": ("datasets", "huggingface-hub", *TABLES),
     "fetch_backbone": ("huggingface-hub",),
     "prepare": TABLES,

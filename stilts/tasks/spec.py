@@ -133,10 +133,20 @@ class TaskSpec(Strict):
         None,
         description="Task whose training split tunes this target; null: its own. Bitext retrieval trains on nothing.",
     )
+    train_chain: list[str] = Field(
+        default_factory=list,
+        description="Tasks tuned one after the other before the target's own training split, with the same head "
+        "(XCOPA: Social IQa, then COPA).",
+    )
     model_of: str | None = Field(
         None,
         description="Target whose tuned model predicts this one too (bitext retrieval: whose encoder embeds it). "
         "Nothing is trained for it; settings and dev selection are that target's.",
+    )
+    translations: dict[str, Source] = Field(
+        default_factory=dict,
+        description="Language -> where machine translations of the training rows lie, in this task's own columns and "
+        "labels; `translated` of a recipe names the languages it trains on.",
     )
     variant: str = Field(
         "", description="Bitext mining: first part of the protocol's name, where two tasks differ in their corpora."
@@ -162,10 +172,13 @@ class TaskSpec(Strict):
         unknown = sorted(set(self.label_values.values()) - set(self.labels))
         if unknown:
             raise ValueError(f"`label_values` names labels that `labels` does not hold: {unknown}")
-        if self.model_of and self.train_task:
+        if self.model_of and (self.train_task or self.train_chain):
             raise ValueError("`model_of` and `train_task` exclude each other: the model is the other target's")
         if self.model_of == self.task:
             raise ValueError("`model_of` names the task itself")
+        for language, source in self.translations.items():
+            if set(source.splits) != {"train"} or source.languages_in != "none":
+                raise ValueError(f"`translations.{language}` needs `splits: {{train: ...}}` and one configuration")
         return self
 
     @property
