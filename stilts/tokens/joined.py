@@ -13,6 +13,8 @@ from stilts.tokens.sequences import Batch, Items
 class JoinedItems:
     """The items of several splits, numbered one after the other."""
 
+    whole = False
+
     def __init__(self, members: list[Items]):
         self.members = members
         self.starts = np.cumsum([0, *(len(m) for m in members)])

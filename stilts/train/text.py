@@ -89,6 +89,8 @@ class TextItems:
 
     choices = 1
 
+    whole = False
+
     def __init__(self, split: TokenSplit, documents: np.ndarray, max_length: int, share: float, seed: int):
         self.split, self.documents, self.max_length = split, documents, max_length
         self.share, self.seed = share, seed
