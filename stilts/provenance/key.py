@@ -42,8 +42,12 @@ class Key:
         hashes = {name: [h for _, h in entries] for name, entries in self.inputs.items() if entries}
         return digest_of_parts(self.rule, self.spec, self.code, self.versions, hashes)
 
-    def dump(self, copies: Sequence[Path] = ()) -> str:
-        """Return the text of `key.json`. copies: files outside the result's folder that the job wrote as well."""
+    def dump(self, copies: Sequence[Path] = (), options: Mapping[str, Sequence[str]] | None = None) -> str:
+        """Return the text of `key.json`.
+
+        copies: files outside the result's folder that the job wrote as well. options: option -> what it was given
+        where that is no manifest; what a rerun by hand needs beside the inputs, and no part of the digest.
+        """
         return dump_json(
             {
                 "format": FORMAT,
@@ -55,6 +59,7 @@ class Key:
                 "versions": self.versions,
                 "inputs": {name: [list(e) for e in entries] for name, entries in self.inputs.items()},
                 "copies": [path.as_posix() for path in copies],
+                "options": {name: list(values) for name, values in (options or {}).items()},
             }
         )
 
