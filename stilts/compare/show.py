@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from stilts.compare.difference import LEVEL, Cell, Comparison, Row
@@ -33,6 +33,8 @@ NUMBERS: list[Column] = [
     ("95 % interval", interval),
     ("seeds", lambda row: str(len(row.pairs))),
 ]
+
+NUMERIC = [title for title, _ in NUMBERS]
 
 
 def score_name(cell: Cell) -> str:
@@ -66,11 +68,11 @@ def as_markdown(a: State, b: State, found: Comparison, settings: Sequence[str], 
     lines = ["# Comparison", "", f"- A: {a.label}", f"- B: {b.label}", "", "## Settings", ""]
     lines += [f"- `{line}`" for line in settings] or _settings(a, b, settings)
     if found.overall:
-        lines += ["", f"## Mean over {_targets(found.overall)}", "", *_piped(*_table(found.overall, with_score=False))]
+        lines += ["", f"## Mean over {_targets(found.overall)}", "", *piped(*_table(found.overall, with_score=False))]
     rows = [row for row in found.rows if row.changed or everything]
     lines += ["", "## Scores", "", _headline(found)]
     if rows:
-        lines += ["", *(line.strip() for line in _constants(rows)), "", *_piped(*_table(rows))]
+        lines += ["", *(line.strip() for line in _constants(rows)), "", *piped(*_table(rows))]
     rest = _rest(found)
     return "\n".join([*lines, *(["", "## Left out", ""] if rest else []), *(f"- {line}" for line in rest)]) + "\n"
 
@@ -90,16 +92,16 @@ def as_data(a: State, b: State, found: Comparison, settings: Sequence[str]) -> d
     }
 
 
-def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: int = len(NUMBERS)) -> list[str]:
-    """Return a table as aligned lines of at most 120 columns; the last `numbers` columns stand to the right.
+def aligned(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = NUMERIC) -> list[str]:
+    """Return a table as aligned lines of at most 120 columns; the columns named in `numbers` stand to the right.
 
-    The first column is the mark. Names too long for a line are cut in the middle.
+    Names too long for a line are cut in the middle.
     """
     wide = [max(len(line[k]) for line in (columns, *rows)) for k in range(len(columns))]
-    names = range(1, len(columns) - numbers)
+    right = [k for k, title in enumerate(columns) if title in numbers]
+    names = [k for k in range(len(columns)) if k not in right]
     while sum(wide) + 2 * len(wide) > WIDTH and max((wide[k] for k in names), default=0) > 8:
         wide[max(names, key=wide.__getitem__)] -= 1
-    right = range(len(columns) - numbers, len(columns))
     lines = []
     for line in (columns, *rows):
         texts = [_cut(text, wide[k]) for k, text in enumerate(line)]
@@ -114,9 +116,10 @@ def _cut(text: str, width: int) -> str:
     return text[:head] + "…" + text[len(text) - (width - 1 - head) :]
 
 
-def _piped(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    lines = [columns, ["---" if k <= len(columns) - len(NUMBERS) - 1 else "---:" for k in range(len(columns))], *rows]
-    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+def piped(columns: Sequence[str], rows: Sequence[Sequence[str]], numbers: Collection[str] = NUMERIC) -> list[str]:
+    """Return a table as lines of Markdown; the columns named in `numbers` stand to the right."""
+    rule = ["---:" if title in numbers else "---" for title in columns]
+    return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in (columns, rule, *rows)]
 
 
 def _table(rows: Sequence[Row], with_score: bool = True) -> tuple[list[str], list[list[str]]]:
