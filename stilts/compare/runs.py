@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from stilts.compare.settings import grid_of, settings_of, title_of
+from stilts.config.load import RESERVED
 from stilts.errors import UserError
 from stilts.provenance.manifest import dump_json, sha256, write_atomic
 
 RUNS, NOW = "runs", "now"
 ABOUT, SCORES, SETTINGS, GRID = "about.json", "scores.csv", "settings.json", "grid.json"
-RESERVED = {RUNS, NOW}  # names that mean something else
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 # What a result can depend on; scratch files elsewhere make no commit dirty.
 CODE = ("Snakefile", "rules", "scripts", "stilts", "tasks", "envs")

@@ -26,6 +26,7 @@ from stilts.compare.runs import (
     short_commit,
 )
 from stilts.compare.settings import grid_of, settings_of
+from stilts.config.load import RESERVED
 from stilts.errors import UserError, did_you_mean
 from stilts.metrics.table import Score, read_scores
 from stilts.provenance.manifest import sha256
@@ -57,7 +58,7 @@ def experiment_of(configfiles: Iterable[Path], project: Path) -> str:
         except (OSError, ValueError, yaml.YAMLError) as error:
             raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
         name = str(raw.get("experiment", name)) if isinstance(raw, dict) else name
-    if not NAME.fullmatch(name) or name in (RUNS, NOW):
+    if not NAME.fullmatch(name) or name in RESERVED:
         raise UserError(f'experiment: "{name}" cannot be the name of an experiment')
     return name
 

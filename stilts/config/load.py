@@ -15,6 +15,8 @@ from stilts.miniworld.settings import resolve_world
 from stilts.tasks.registry import get_task
 from stilts.tasks.spec import TaskSpec
 
+RESERVED = ("runs", "now")  # results/runs holds kept runs; `now` are the current results
+
 
 def load_config(raw: dict[str, Any]) -> Config:
     """Validate a raw configuration (as PyYAML or Snakemake read it).
@@ -132,6 +134,8 @@ def _invalid(problems: list[str]) -> UserError:
 
 def _cross_check(config: Config) -> list[str]:
     problems = []
+    if config.experiment in RESERVED:
+        problems.append(f'experiment: "{config.experiment}" has another meaning below results/; choose another name')
 
     def known(where: str, names: list[str], defined: dict) -> None:
         for name in names:
