@@ -16,6 +16,8 @@ _TERMS = 10_000
 
 def t_cdf(t: float, freedom: float) -> float:
     """Return P(T <= t) of Student's t with `freedom` degrees of freedom."""
+    if t * t < freedom:  # the middle, where the tail's argument would round to 1
+        return 0.5 + math.copysign(0.5 * incomplete_beta(0.5, freedom / 2, t * t / (freedom + t * t)), t)
     tail = 0.5 * incomplete_beta(freedom / 2, 0.5, freedom / (freedom + t * t))
     return 1 - tail if t > 0 else tail
 
