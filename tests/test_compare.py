@@ -1,4 +1,4 @@
-"""Two lists of scores side by side: means, pairing, intervals, what is left out, and the three forms they are shown in."""
+"""Two lists of scores side by side: means, pairing, intervals, what is left out, and the forms of showing it."""
 
 from __future__ import annotations
 

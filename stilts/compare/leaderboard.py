@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -64,7 +65,9 @@ def leaderboard(results: Path) -> tuple[list[Entry], list[str]]:
         kept.setdefault((path.parent.name, state.digest), state)
     for (experiment, digest), state in kept.items():
         try:
-            entries.append(_entry(experiment, state, (experiment, digest) in current))
+            made = time.gmtime((results / experiment / SCORES).stat().st_mtime) if state.run is None else None
+            date = time.strftime("%Y-%m-%dT%H:%M:%SZ", made) if made else state.run.about["time"]
+            entries.append(_entry(experiment, state, (experiment, digest) in current, date))
         except UserError as error:
             faults.append(f"{state.label}: {error}")
     return sorted(entries, key=_order), faults
@@ -76,7 +79,7 @@ def _order(entry: Entry) -> tuple:
     return (best is None, -entry.means[best] if best else 0.0, [-ord(c) for c in entry.time], entry.experiment)
 
 
-def _entry(experiment: str, state: State, current: bool) -> Entry:
+def _entry(experiment: str, state: State, current: bool, date: str) -> Entry:
     if not state.grid:
         raise UserError("no tables beside the scores, so that its means are not known")
     grid = ScoreGrid(dict(state.grid), state.scores)
@@ -87,7 +90,7 @@ def _entry(experiment: str, state: State, current: bool) -> Entry:
         run.label if run else "(not kept)",
         current,
         run.commit if run else "",
-        run.about["time"] if run else "",
+        date,
         tuple(t.task for t in grid.tasks),
         len(grid.seeds),
         means,
