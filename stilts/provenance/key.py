@@ -82,12 +82,12 @@ def read_key(folder: Path) -> dict[str, Any] | None:
     """
     try:
         raw = json.loads((folder / KEY).read_text(encoding="utf-8"))
-        files = raw["files"]
+        files, named = raw["files"], raw["key"]
         hashes = {name: [h for _, h in entries] for name, entries in raw["inputs"].items() if entries}
         parts = (raw["rule"], canonical(raw["spec"]), digest_of(files), raw["versions"], hashes)
         found = digest_of_parts(*parts) if raw["format"] == FORMAT and isinstance(raw["copies"], list) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if found is not None and found != raw["key"]:
+    if found is not None and found != named:
         raise UserError(f"{folder / KEY} does not give its own digest: it was edited; delete {folder} and run again")
     return raw if found else None

@@ -9,7 +9,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -86,6 +85,7 @@ class _Check:
     def __init__(self, root: Path, base: Path) -> None:
         self.root, self.base, self.verdict = root, base, Verdict()
         self.known: set[Path] = set()
+        self.hashes: dict[Path, str] = {}  # of inputs, many of which serve many jobs
 
     def note(self, kind: str, path: Path, what: str = "") -> None:
         self.verdict.findings.append(Finding(kind, path.relative_to(self.root).as_posix(), what))
@@ -137,8 +137,14 @@ class _Check:
             file = self.base / path
             if not file.is_file():
                 self.note(GONE, folder, path)
-            elif _hash(file) != digest:
+            elif self.hash(file) != digest:
                 self.note(INPUT, folder, path)
+
+    def hash(self, path: Path) -> str:
+        """Return the hash of an input, computed once."""
+        if path not in self.hashes:
+            self.hashes[path] = sha256(path)
+        return self.hashes[path]
 
     def copy(self, folder: Path, path: Path) -> None:
         """Compare a copy outside the result's folder with the file it is a copy of."""
@@ -187,11 +193,6 @@ def _older(path: Path) -> bool:
         return isinstance(json.loads(path.read_text(encoding="utf-8"))["key"], str)
     except (OSError, ValueError, KeyError, TypeError):
         return False
-
-
-@cache
-def _hash(path: Path) -> str:
-    return sha256(path)
 
 
 def verify_store(store: Store) -> Verdict:
