@@ -37,9 +37,9 @@ def provenance(rule: str) -> dict[str, Any]:
         known = ", ".join(sorted(PACKAGES))
         raise UserError(f'There is no rule "{rule}".{did_you_mean(rule, PACKAGES)} Rules: {known}.')
     module = f"scripts.{rule}"
+    files = code_files(module)
     through = {_name(p): _name(by) if by else "" for p, by in reached(module).items()}
     data = {_name(p): _name(by) for p, by in declared(module).items()}
-    files = code_files(module)
     rows = [
         {"file": name, "fingerprint": mark, "through": through.get(name, data.get(name, "")), "data": name in data}
         for name, mark in files.items()
@@ -50,6 +50,7 @@ def provenance(rule: str) -> dict[str, Any]:
         "rule": rule,
         "code": digest_of(files),
         "files": rows,
+        "neutral": sorted(through.keys() - files.keys()),
         "packages": [{"package": n, "locked": v, "installed": different.get(n, v)} for n, v in packages.items()],
     }
 
@@ -65,6 +66,7 @@ def _tell(facts: dict[str, Any]) -> str:
         how = "declared as data by" if row["data"] else "imported by"
         reason = f"{how} {row['through']}" if row["through"] else "the script and the packages it lies in"
         lines.append(f"  {row['fingerprint']}  {row['file']:<{width}}  {reason}")
+    lines += ["", "Reached, but no edit of them can change a result:", *(f"  {name}" for name in facts["neutral"])]
     lines += ["", "Packages, as locked:"]
     for row in facts["packages"]:
         other = f"   installed: {row['installed']}; run `make env`" if row["installed"] != row["locked"] else ""

@@ -11,7 +11,7 @@ import pytest
 
 from scripts.provenance import main, provenance
 from stilts.errors import UserError
-from stilts.provenance.code import closure, code_digest, declared, reached
+from stilts.provenance.code import NEUTRAL, closure, code_digest, declared, reached
 from stilts.provenance.environment import PACKAGES, environment_digest, locked_versions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -304,6 +304,8 @@ def test_the_listing_of_a_rule_is_what_the_workflow_passes(rule):
         row["through"] for row in facts["files"] if row["file"] not in ("scripts/__init__.py", f"scripts/{rule}.py")
     )
     assert all((ROOT / row["file"]).is_file() for row in facts["files"])
+    assert set(facts["neutral"]) <= set(NEUTRAL)
+    assert not set(facts["neutral"]) & {row["file"] for row in facts["files"]}
 
 
 def test_an_unknown_rule_is_one_message(capsys):

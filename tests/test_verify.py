@@ -32,7 +32,7 @@ def script(base: Path, rule: str, spec_of_job: dict, *arguments: str, store: str
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Path:
+def made(tmp_path_factory) -> Path:
     """Return a folder with the really made tables and report of the small made-up experiment, and a store."""
     base = tmp_path_factory.mktemp("a study")
     root = base / "results" / "x"
@@ -63,9 +63,9 @@ SETTINGS = {
 
 
 @pytest.fixture
-def base(finished, tmp_path) -> Path:
+def base(made, tmp_path) -> Path:
     """Return a copy that a test may damage; links to the store are kept as links."""
-    subprocess.run(["cp", "-a", str(finished), str(tmp_path / "copy")], check=True)
+    subprocess.run(["cp", "-a", str(made), str(tmp_path / "copy")], check=True)
     return tmp_path / "copy"
 
 
@@ -238,3 +238,28 @@ def test_a_damaged_entry_of_the_store_is_found(base, capsys):
     assert [(f.kind, Path(f.path).name) for f in found] == [("content", "index.html")]
     assert verify.main(["--store", str(store.root)]) == 1
     assert "sets it aside and computes again" in capsys.readouterr().out
+
+
+# --- the whole study, as it really ran
+
+
+def test_a_study_that_ran_holds_and_any_of_its_jobs_can_run_again(finished, tmp_path):
+    root = finished / "results/tiny"
+    verdict = verify_study(root, finished)
+    assert verdict.findings == []
+    assert verdict.results == len(list(root.rglob("key.json"))) > 100
+    assert verify_store(Store(finished / "results/.store")).findings == []
+    for seed, rule in enumerate(["", "", "prepare", "score", "mine", "summarise", "report"]):
+        job, _ = choose(root, finished, rule, seed)
+        place = tmp_path / str(seed)
+        place.mkdir()
+        assert run_again(job, place).differing == (), job.folder
+
+
+def test_a_run_keeps_its_scores(finished):
+    (run,) = (finished / "results/runs/tiny").iterdir()
+    assert (run / "scores.csv").read_bytes() == (finished / "results/tiny/scores.csv").read_bytes()
+    settings = json.loads((run / "settings.json").read_text())
+    assert settings["target"]["defaults"]["learning_rate"] == 0.001
+    assert settings["world"]["languages"] == ["qaa", "qab", "qad"]
+    assert settings["grid"]["seeds"] == [1, 2]

@@ -37,7 +37,7 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 
 def code_files(module: str, root: Path = ROOT) -> dict[str, str]:
     """Return file -> fingerprint (hex) of a module's closure and of the data files it declares; names from root."""
-    files = [p for p in closure(module, root) if p.relative_to(root).as_posix() not in NEUTRAL]
+    files = [p for p in closure(module, root) if not _is_neutral(p, root)]
     prints = {p.relative_to(root).as_posix(): _fingerprint(p) for p in files}
     data = {d.relative_to(root).as_posix(): _bytes_print(d) for d in declared(module, root)}
     return dict(sorted((prints | data).items()))
@@ -78,8 +78,13 @@ def reached(module: str, root: Path = ROOT) -> dict[Path, Path | None]:
 
 
 def declared(module: str, root: Path = ROOT) -> dict[Path, Path]:
-    """Return data file -> the file that declares it in `DATA_FILES`, for a module's closure."""
-    return {data: path for path in closure(module, root) for data in _data_files(path, root)}
+    """Return data file -> the file that declares it in `DATA_FILES`, for what counts of a module's closure."""
+    files = [p for p in closure(module, root) if not _is_neutral(p, root)]
+    return {data: path for path in files for data in _data_files(path, root)}
+
+
+def _is_neutral(path: Path, root: Path) -> bool:
+    return path.relative_to(root).as_posix() in NEUTRAL
 
 
 def _files(module: str, root: Path) -> list[Path]:

@@ -18,7 +18,7 @@ from stilts.errors import UserError, did_you_mean
 from stilts.provenance.code import ROOT, code_digest
 from stilts.provenance.environment import PACKAGES, environment_digest
 from stilts.provenance.key import read_key
-from stilts.provenance.manifest import KEY, MANIFEST, RUN, canonical, sha256
+from stilts.provenance.manifest import KEY, MANIFEST, RUN, canonical, is_manifest, sha256
 from stilts.provenance.store import VARIABLE
 
 OUTSIDE = ("fetch", "fetch_backbone")  # they read what may have changed or gone
@@ -148,7 +148,9 @@ def run_again(job: Job, place: Path) -> Outcome:
 
 def _differences(before: Path, after: Path) -> list[str]:
     """Return what the manifests of two results differ in: files with other content, facts."""
-    names = sorted({p.relative_to(d).as_posix() for d in (before, after) for p in d.rglob(MANIFEST)})
+    names = sorted(
+        {p.relative_to(d).as_posix() for d in (before, after) for p in d.rglob("*.json") if is_manifest(p.name)}
+    )
     found = []
     for name in names:
         texts = [(d / name).read_bytes() if (d / name).is_file() else b"{}" for d in (before, after)]

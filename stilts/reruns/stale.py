@@ -16,7 +16,7 @@ from typing import Any
 
 from stilts.errors import UserError
 from stilts.provenance.job import LOCK
-from stilts.provenance.manifest import MANIFEST
+from stilts.provenance.manifest import is_manifest
 from stilts.reruns.plan import plan_of
 from stilts.reruns.verify import ASIDE_FILES, UNFINISHED
 
@@ -48,7 +48,7 @@ def _made(dag: Any) -> Iterator[str]:
     """Yield the paths of every job of a plan; an output that is a manifest stands for its folder."""
     for job in dag.jobs:
         for output in map(str, job.output):
-            yield str(Path(output).parent) if Path(output).name == MANIFEST else output
+            yield str(Path(output).parent) if is_manifest(Path(output).name) else output
         yield from map(str, [*job.log, *([job.benchmark] if job.benchmark else [])])
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from stilts.errors import UserError
 from stilts.provenance.key import read_key
-from stilts.provenance.manifest import ASIDE, KEY, MANIFEST, SPEC, canonical, sha256
+from stilts.provenance.manifest import KEY, MANIFEST, SPEC, canonical, is_aside, is_manifest, sha256
 from stilts.provenance.store import ENTRY, FILES, Store
 
 UNFINISHED = (".part", ".old")
@@ -85,7 +85,7 @@ class _Check:
     def __init__(self, root: Path, base: Path) -> None:
         self.root, self.base, self.verdict = root, base, Verdict()
         self.known: set[Path] = set()
-        self.hashes: dict[Path, str] = {}  # of inputs, many of which serve many jobs
+        self.hashes: dict[Path, str] = {}  # a file may be in two manifests, and an input of many jobs
 
     def note(self, kind: str, path: Path, what: str = "") -> None:
         self.verdict.findings.append(Finding(kind, path.relative_to(self.root).as_posix(), what))
@@ -93,7 +93,7 @@ class _Check:
     def result(self, folder: Path) -> None:
         """Check one result: its manifests, then its key."""
         self.verdict.results += 1
-        for manifest in sorted(folder.rglob(MANIFEST)):
+        for manifest in sorted(p for p in folder.rglob("*.json") if is_manifest(p.name)):
             self.manifest(manifest)
         try:
             key = read_key(folder)
@@ -120,16 +120,17 @@ class _Check:
             return
         for name, (size, digest) in entries.items():
             file = path.parent / name
+            fresh = file not in self.known
             self.known.add(file)
-            self.verdict.files += 1
+            self.verdict.files += fresh
             if not file.is_file():
                 self.note(CONTENT, file, "missing")
             elif (found := file.stat().st_size) != size:
                 self.note(CONTENT, file, f"{found} bytes, {size} listed")
-            elif sha256(file) != digest:
+            elif self.hash(file) != digest:
                 self.note(CONTENT, file, "other content of the same size")
             else:
-                self.verdict.bytes += size
+                self.verdict.bytes += size * fresh
 
     def inputs(self, folder: Path, key: dict[str, Any]) -> None:
         """Compare the inputs that a key names with what lies there now."""
@@ -141,7 +142,7 @@ class _Check:
                 self.note(INPUT, folder, path)
 
     def hash(self, path: Path) -> str:
-        """Return the hash of an input, computed once."""
+        """Return the hash of a file, computed once."""
         if path not in self.hashes:
             self.hashes[path] = sha256(path)
         return self.hashes[path]
@@ -166,7 +167,7 @@ class _Check:
             folders[:] = [n for n in folders if not n.endswith(UNFINISHED) and n not in at_top]
             for name in files:
                 path = folder / name
-                aside = name in ASIDE if (folder / MANIFEST).is_file() else name in ASIDE_FILES
+                aside = is_aside(name) if (folder / MANIFEST).is_file() else name in ASIDE_FILES
                 if path not in self.known and not aside:
                     self.note(LEFT if name.endswith(UNFINISHED) else STRANGER, path)
 
