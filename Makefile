@@ -1,10 +1,11 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce test lint format config env lock clean-env
+.PHONY: help reproduce compare snapshot leaderboard verify stale store-verify store-prune provenance test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
 RUN := PATH="$(CURDIR)/.venv/bin:$$PATH" .venv/bin/python -m
+CONFIGFILE = $(if $(EXPERIMENT),--configfile experiments/$(EXPERIMENT).yaml)
 EXPERIMENTS := $(sort $(patsubst experiments/%.yaml,%,$(wildcard experiments/*.yaml)))
 ifneq ($(EXPERIMENT),)
 ifeq ($(filter $(EXPERIMENT),$(EXPERIMENTS)),)
@@ -19,6 +20,30 @@ help: ## Show this list
 
 reproduce: env ## Run the study (EXPERIMENT, CORES, ARGS)
 	@$(RUN) snakemake $(if $(CORES),--cores $(CORES)) $(if $(EXPERIMENT),--configfile experiments/$(EXPERIMENT).yaml) $(ARGS)
+
+compare: env ## Show what changed: A=before B=after (EXPERIMENT, ARGS="--languages"); alone: now against the last kept run
+	@$(RUN) scripts.compare $(CONFIGFILE) $(if $(A)$(B),"$(A)") $(if $(B),"$(B)") $(ARGS)
+
+snapshot: env ## Keep the current scores under a name: NAME=before (EXPERIMENT)
+	@$(RUN) scripts.snapshot $(CONFIGFILE) --name "$(NAME)" $(ARGS)
+
+leaderboard: env ## Rank all kept runs and current results (ARGS="--markdown")
+	@$(RUN) scripts.leaderboard $(ARGS)
+
+verify: env ## Check that results are what they say they are (EXPERIMENT, ARGS="--rerun" makes one again)
+	@$(RUN) scripts.verify $(CONFIGFILE) $(ARGS)
+
+stale: env ## List results that no rule makes any more (EXPERIMENT, ARGS="--remove")
+	@$(RUN) scripts.stale $(CONFIGFILE) $(ARGS)
+
+store-verify: env ## Check every entry of the store (STORE)
+	@$(RUN) scripts.verify --store $(if $(STORE),"$(STORE)")
+
+store-prune: env ## Remove store entries that nothing used for 30 days (STORE, ARGS="--dry-run --days 7")
+	@$(RUN) scripts.store_prune $(if $(STORE),--store "$(STORE)") $(ARGS)
+
+provenance: env ## List what a rule's results depend on: RULE=train_target
+	@$(RUN) scripts.provenance "$(RULE)" $(ARGS)
 
 test: env ## Run all tests, style and lint checks included (CORES, ARGS)
 	@$(RUN) pytest -n $(or $(CORES),logical) --dist loadfile $(ARGS)

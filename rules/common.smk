@@ -353,4 +353,5 @@ def finish(done):
     figures = {"started": STARTED, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}
     command = [sys.executable, "-m", "scripts.finish", "--root", ROOT]
     command += [f"--{k}={v:.3f}" for k, v in figures.items()] + ([] if done else ["--failed"])
+    command += ["--scored"] if any(job.rule.name == "summarise" for job in workflow.dag.jobs) else []
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, check=False)

@@ -1,6 +1,6 @@
-"""Say at the end of an invocation where the report lies and what it cost.
+"""Say at the end of an invocation where the report lies and what it cost; keep its scores for later comparison.
 
-Usage: python -m scripts.finish --root results/mini --started EPOCH --cpu SECONDS [--failed]
+Usage: python -m scripts.finish --root results/mini --started EPOCH --cpu SECONDS [--failed] [--scored]
 """
 
 from __future__ import annotations
@@ -10,6 +10,10 @@ import json
 import sys
 import time
 from pathlib import Path
+
+from stilts.compare.runs import keep_run
+from stilts.errors import UserError
+from stilts.provenance.code import ROOT
 
 COMPUTE = {"pretrained", "intermediate", "target", "random-init", "predictions", "embeddings", "mined", "scores"}
 
@@ -21,6 +25,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--started", type=float, required=True, help="when the invocation began, seconds since 1970")
     parser.add_argument("--cpu", type=float, required=True, help="CPU seconds of the controller and its jobs")
     parser.add_argument("--failed", action="store_true")
+    parser.add_argument("--scored", action="store_true", help="scores.csv is what this invocation asked for")
     args = parser.parse_args(argv)
     files = [p for p in args.root.rglob("run.json") if p.stat().st_mtime >= args.started]
     runs = {p: json.loads(p.read_text(encoding="utf-8")) for p in files}
@@ -42,7 +47,20 @@ def main(argv: list[str] | None = None) -> int:
     elif (args.root / "report" / "index.html").is_file():
         print(f"Scores: {args.root / 'scores.csv'}   Tables: {args.root / 'tables'}", file=sys.stderr)
         print(f"Report: {args.root / 'report' / 'index.html'}", file=sys.stderr)
+    if args.scored and not args.failed:
+        _keep(args.root)
     return 0
+
+
+def _keep(root: Path) -> None:
+    """Keep the scores unless they are kept already; what goes wrong here costs a message, never the run."""
+    try:
+        run, new = keep_run(root, ROOT)
+    except (UserError, OSError) as error:
+        print(f"note: the scores were not kept for `make compare`: {error}", file=sys.stderr)
+        return
+    if new:
+        print(f"Kept:   {run.folder} (make compare, make leaderboard)", file=sys.stderr)
 
 
 def _failures(logs: Path, started: float) -> list[str]:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from scripts.provenance import main, provenance
 from stilts.errors import UserError
-from stilts.provenance.code import closure, code_digest
+from stilts.provenance.code import NEUTRAL, closure, code_digest, declared, reached
 from stilts.provenance.environment import PACKAGES, environment_digest, locked_versions
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -270,3 +271,45 @@ def test_a_lock_without_a_version_is_named(tmp_path):
     (tmp_path / "envs" / "torch.txt").write_text("torch==2.13.0\n")
     with pytest.raises(UserError, match=r"locks no version of safetensors, which rule randomise"):
         environment_digest("randomise", tmp_path)
+
+
+# --- what a rule depends on, listed
+
+
+def test_each_file_names_an_import_that_reaches_it(project):
+    root = project()
+    found = {
+        p.relative_to(root).as_posix(): by and by.relative_to(root).as_posix()
+        for p, by in reached("scripts.one", root).items()
+    }
+    assert set(found) == REACHED_BY_ONE
+    assert found["scripts/one.py"] is None
+    assert found["stilts/near.py"] == found["stilts/rare.py"] == "scripts/one.py"
+    assert found["stilts/nested.py"] == "stilts/rare.py"
+    assert found["stilts/deep/sibling.py"] == "stilts/deep/inner/__init__.py"
+    assert found["stilts/relative.py"] == "stilts/deep/inner/core.py"
+
+
+def test_data_files_name_the_module_that_declares_them(project):
+    root = project(**{"stilts/near.py": 'DATA_FILES = ("names.txt",)\n', "stilts/names.txt": "a"})
+    assert declared("scripts.three", root) == {root / "stilts/names.txt": root / "stilts/near.py"}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_listing_of_a_rule_is_what_the_workflow_passes(rule):
+    facts = provenance(rule)
+    assert facts["code"] == code_digest(f"scripts.{rule}")
+    assert [f"{p['package']}=={p['locked']}" for p in facts["packages"]] == environment_digest(rule).split()
+    assert all(
+        row["through"] for row in facts["files"] if row["file"] not in ("scripts/__init__.py", f"scripts/{rule}.py")
+    )
+    assert all((ROOT / row["file"]).is_file() for row in facts["files"])
+    assert set(facts["neutral"]) <= set(NEUTRAL)
+    assert not set(facts["neutral"]) & {row["file"] for row in facts["files"]}
+
+
+def test_an_unknown_rule_is_one_message(capsys):
+    assert main(["train_targe"]) == 2
+    assert 'Did you mean "train_target"?' in capsys.readouterr().err
+    assert main(["score"]) == 0
+    assert "imported by scripts/score.py" in capsys.readouterr().out

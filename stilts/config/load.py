@@ -17,6 +17,8 @@ from stilts.tasks.registry import get_task
 from stilts.tasks.spec import TaskSpec
 from stilts.tasks.translation import translation_of
 
+RESERVED = ("runs", "now")  # results/runs holds kept runs; `now` are the current results
+
 
 def load_config(raw: dict[str, Any]) -> Config:
     """Validate a raw configuration (as PyYAML or Snakemake read it).
@@ -140,6 +142,8 @@ def _invalid(problems: list[str]) -> UserError:
 
 def _cross_check(config: Config) -> list[str]:
     problems = []
+    if config.experiment in RESERVED:
+        problems.append(f'experiment: "{config.experiment}" has another meaning below results/; choose another name')
 
     def read(name: str) -> TaskSpec:
         """A task as the experiment has it; a faulty replacement of keys is named elsewhere."""

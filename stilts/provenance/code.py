@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections import deque
 from functools import cache
 from pathlib import Path
 
@@ -36,10 +37,10 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 
 def code_files(module: str, root: Path = ROOT) -> dict[str, str]:
     """Return file -> fingerprint (hex) of a module's closure and of the data files it declares; names from root."""
-    files = [p for p in closure(module, root) if p.relative_to(root).as_posix() not in NEUTRAL]
+    files = [p for p in closure(module, root) if not _is_neutral(p, root)]
     prints = {p.relative_to(root).as_posix(): _fingerprint(p) for p in files}
-    declared = {d for p in files for d in _data_files(p, root)}
-    return dict(sorted((prints | {d.relative_to(root).as_posix(): _bytes_print(d) for d in declared}).items()))
+    data = {d.relative_to(root).as_posix(): _bytes_print(d) for d in declared(module, root)}
+    return dict(sorted((prints | data).items()))
 
 
 def digest_of(files: dict[str, str]) -> str:
@@ -53,17 +54,37 @@ def closure(module: str, root: Path = ROOT) -> list[Path]:
 
     Nested and conditional imports count, and so does the `__init__` of every parent package.
     """
-    seen: set[Path] = set()
-    queue = _files(module, root)
+    return sorted(reached(module, root))
+
+
+def reached(module: str, root: Path = ROOT) -> dict[Path, Path | None]:
+    """Return file -> the file whose import reaches it first (by the fewest steps), for a module's closure.
+
+    The module itself and its parents are reached by none.
+    """
+    start = _files(module, root)
     own = root.joinpath(*module.split("."))
-    if not {own.with_suffix(".py"), own / "__init__.py"} & set(queue):
+    if not {own.with_suffix(".py"), own / "__init__.py"} & set(start):
         raise UserError(f"there is no module {module} below {root}")
+    found: dict[Path, Path | None] = dict.fromkeys(start)
+    queue = deque(start)
     while queue:
-        path = queue.pop()
-        if path not in seen:
-            seen.add(path)
-            queue += [found for name in _imports(path, root) for found in _files(name, root)]
-    return sorted(seen)
+        path = queue.popleft()
+        for file in (file for name in _imports(path, root) for file in _files(name, root)):
+            if file not in found:
+                found[file] = path
+                queue.append(file)
+    return found
+
+
+def declared(module: str, root: Path = ROOT) -> dict[Path, Path]:
+    """Return data file -> the file that declares it in `DATA_FILES`, for what counts of a module's closure."""
+    files = [p for p in closure(module, root) if not _is_neutral(p, root)]
+    return {data: path for path in files for data in _data_files(path, root)}
+
+
+def _is_neutral(path: Path, root: Path) -> bool:
+    return path.relative_to(root).as_posix() in NEUTRAL
 
 
 def _files(module: str, root: Path) -> list[Path]:

@@ -86,7 +86,7 @@ def run_job(
         targets = {getattr(args, option.replace("-", "_")): name for option, name in (copies or {}).items()}
         targets.pop(None, None)
         if key is not None:
-            write_atomic(folder / KEY, key.dump(list(targets)))
+            write_atomic(folder / KEY, key.dump(list(targets), _options(args, inputs)))
         (folder / LOCK).unlink()
         publish(folder, final)
         for target, name in targets.items():
@@ -200,6 +200,15 @@ def _keep(store: Store, key: Key, final: Path, *, unchanged: bool) -> None:
         print(f"note: not kept in the store {store.root}: {doubt}", file=sys.stderr)
     else:
         store.keep(key.digest, final)
+
+
+def _options(args: argparse.Namespace, inputs: dict[str, str]) -> dict[str, list[str]]:
+    """Return option -> the paths given there, of the options that were given and name no manifest."""
+    values = {name: getattr(args, name.replace("-", "_")) for name in inputs}
+    paths = {name: value if isinstance(value, list) else [value] for name, value in values.items() if value is not None}
+    return {
+        n: [p.as_posix() for p in found] for n, found in paths.items() if not any(is_manifest(p.name) for p in found)
+    }
 
 
 def _inputs(args: argparse.Namespace, inputs: dict[str, str]) -> dict[str, list[Path]]:

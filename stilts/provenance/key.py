@@ -42,8 +42,12 @@ class Key:
         hashes = {name: [h for _, h in entries] for name, entries in self.inputs.items() if entries}
         return digest_of_parts(self.rule, self.spec, self.code, self.versions, hashes)
 
-    def dump(self, copies: Sequence[Path] = ()) -> str:
-        """Return the text of `key.json`. copies: files outside the result's folder that the job wrote as well."""
+    def dump(self, copies: Sequence[Path] = (), options: Mapping[str, Sequence[str]] | None = None) -> str:
+        """Return the text of `key.json`.
+
+        copies: files outside the result's folder that the job wrote as well. options: option -> what it was given
+        where that is no manifest; what a rerun by hand needs beside the inputs, and no part of the digest.
+        """
         return dump_json(
             {
                 "format": FORMAT,
@@ -55,6 +59,7 @@ class Key:
                 "versions": self.versions,
                 "inputs": {name: [list(e) for e in entries] for name, entries in self.inputs.items()},
                 "copies": [path.as_posix() for path in copies],
+                "options": {name: list(values) for name, values in (options or {}).items()},
             }
         )
 
@@ -77,12 +82,12 @@ def read_key(folder: Path) -> dict[str, Any] | None:
     """
     try:
         raw = json.loads((folder / KEY).read_text(encoding="utf-8"))
-        files = raw["files"]
+        files, named = raw["files"], raw["key"]
         hashes = {name: [h for _, h in entries] for name, entries in raw["inputs"].items() if entries}
         parts = (raw["rule"], canonical(raw["spec"]), digest_of(files), raw["versions"], hashes)
         found = digest_of_parts(*parts) if raw["format"] == FORMAT and isinstance(raw["copies"], list) else None
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
-    if found is not None and found != raw["key"]:
+    if found is not None and found != named:
         raise UserError(f"{folder / KEY} does not give its own digest: it was edited; delete {folder} and run again")
     return raw if found else None

@@ -59,3 +59,12 @@ def _some(values: Sequence[str], rest: str) -> list[str]:
     if len(values) <= MOST:
         return list(values)
     return [*values[: MOST - 1], f"... {len(values) - MOST + 1} {rest}"]
+
+
+def size(count: float) -> str:
+    """Return a number of bytes as people read it."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,1 @@
+"""Two states of a study side by side: kept runs, what changed, the leaderboard."""
