@@ -12,7 +12,7 @@ from stilts.config.messages import explain
 from stilts.config.models import CONTROLS, Config, Pretraining
 from stilts.errors import UserError, did_you_mean
 from stilts.miniworld.settings import resolve_world
-from stilts.tasks.registry import get_task
+from stilts.tasks.registry import get_task, task_names
 from stilts.tasks.spec import TaskSpec
 
 
@@ -63,7 +63,7 @@ def _rest(raw: dict[str, Any], error: ValidationError) -> Config | None:
 
 def resolve_task(config: Config, name: str) -> TaskSpec:
     """Return a task as this experiment reads it: its YAML, with the experiment's replacements."""
-    spec = get_task(name)
+    spec = get_task(name, config.task_folders)
     change = config.tasks.get(name)
     if not change:
         return spec
@@ -82,7 +82,7 @@ def _changed(spec: TaskSpec, change: dict[str, Any]) -> dict[str, Any]:
 
 def _task_faults(config: Config, name: str) -> list[str]:
     try:
-        TaskSpec.model_validate(_changed(get_task(name), config.tasks.get(name, {})))
+        TaskSpec.model_validate(_changed(get_task(name, config.task_folders), config.tasks.get(name, {})))
     except ValidationError as error:
         return explain(error, TaskSpec, at=f"tasks.{name}")
     return []
@@ -136,10 +136,12 @@ def _cross_check(config: Config) -> list[str]:
     wanted += [(f"backbones.{b}.pretraining.corpus", p.corpus) for b, p in _pretrained(config)]
     for where, name in wanted:
         try:
-            task = get_task(name)
+            task = get_task(name, config.task_folders)
         except UserError as error:
             problems.append(f"{where}: {error}")
             continue
+        if config.provider == "mini" and where != "tasks" and name not in task_names():
+            problems.append(f'{where}: the mini world has no data for "{name}"; set `provider` to hub or local')
         if where.startswith("recipes.") and task.retrieval:
             problems.append(f'{where}: "{name}" is a retrieval target; nothing is trained on it')
         if where == "grid.targets" and task.kind == "masked_lm":

@@ -128,6 +128,15 @@ class TaskSpec(Strict):
             raise ValueError("`model_of` names the task itself")
         return self
 
+    @model_validator(mode="after")
+    def _stays_inside(self) -> TaskSpec:
+        # These become parts of paths below the experiment's folder.
+        source = self.source
+        for text in (self.task, source.config, *source.splits.values(), *source.aliases.values(), *self.languages):
+            if text.startswith("/") or "\\" in text or ".." in text.split("/"):
+                raise ValueError(f"`{text}` leaves the folder of the task's data: it must be a plain name")
+        return self
+
     @property
     def retrieval(self) -> bool:
         """Whether the target is scored straight from sentence embeddings."""
