@@ -82,12 +82,12 @@ def test_what_is_wrong_with_a_folder_is_said(tmp_path):
     wrong = {**raw(tmp_path)["grid"], "targets": ["answerabel"]}
     with pytest.raises(UserError, match=r'no task "answerabel" in tasks/ or .*Did you mean "answerable"'):
         load_config(raw(tmp_path, grid=wrong))
-    with pytest.raises(UserError, match="there is no folder .*nowhere"):
+    with pytest.raises(UserError, match=r"there is no folder .*nowhere"):
         load_config(raw(tmp_path, task_folders=[str(tmp_path / "nowhere")]))
     with pytest.raises(UserError, match='the mini world has no data for "answerable"'):
         load_config(raw(tmp_path, provider="mini", source_language="qaa", languages="all"))
     (tmp_path / "xnli.yaml").write_text(BLOCKS["task"].replace("task: answerable", "task: xnli"), encoding="utf-8")
-    with pytest.raises(UserError, match='the task "xnli" lies in .*tasks and in '):
+    with pytest.raises(UserError, match=r'the task "xnli" lies in .*tasks and in '):
         get_task("xnli", [tmp_path])
 
 

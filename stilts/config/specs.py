@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from stilts.config.study import Study
+from stilts.tasks.benchmarks import benchmarks
+from stilts.tasks.published import published
 from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
@@ -172,7 +174,30 @@ class Specs:
             "budget_points": {t: self.study.points_of(t) for t in self.grid.targets},
             "retrieval_layer": self.config.retrieval.layer,
             "retrieval_pooling": self.config.retrieval.pooling,
+            "benchmarks": self._benchmarks(),
+            "published": self._published(),
         }
+
+    def _benchmarks(self) -> list[dict]:
+        """Return the benchmarks that have a target in the grid; the mini world has no official languages."""
+        real = self.config.provider != "mini"
+        return [
+            {
+                "benchmark": b.benchmark,
+                "title": b.title,
+                "members": [
+                    {"task": m.task, "group": m.group, "languages": sorted(m.languages) if real else []}
+                    for m in b.members
+                ],
+            }
+            for b in benchmarks()
+            if {m.task for m in b.members} & {*self.grid.targets}
+        ]
+
+    def _published(self) -> list[list]:
+        """Return published values of the grid's targets; nothing of real data stands beside artificial languages."""
+        real = self.config.provider != "mini"
+        return [list(row) for row in published() if real and row.target in self.grid.targets]
 
     def report(self) -> dict:
         """What the report says beside the tables."""
