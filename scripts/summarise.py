@@ -17,8 +17,8 @@ from typing import Any
 
 from stilts.metrics.table import Score, read_scores, write_csv, write_scores
 from stilts.provenance.job import run_job
-from stilts.report.benchmarks import benchmarks, best_per_target, published
-from stilts.report.choice import Choices, Dev
+from stilts.report.benchmarks import further_tables
+from stilts.report.choice import Dev
 from stilts.report.grid import Arm, ScoreGrid
 from stilts.report.tables import all_tables
 from stilts.tasks.arms import arms_of
@@ -34,13 +34,8 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
             found = json.loads((manifest.parent / "dev.json").read_text(encoding="utf-8"))
             dev.append(Dev(arm, target, seed, found["task"], found["value"]))
     grid = ScoreGrid(spec, scores)
-    choices = Choices(grid, dev)
     write_scores(folder / "scores.csv", grid.scores)
-    tables = all_tables(grid, spec.get("language_names", {})) | {
-        "benchmarks": benchmarks(grid, choices, spec),
-        "best_per_target": best_per_target(grid, choices),
-        "published": published(grid, choices, spec),
-    }
+    tables = all_tables(grid, spec.get("language_names", {})) | further_tables(grid, dev, spec)
     counts = {}
     for name, (columns, rows) in tables.items():
         write_csv(folder / f"{name}.csv", columns, rows)

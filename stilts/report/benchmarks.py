@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from stilts.metrics.measure import metrics_of
-from stilts.report.choice import BEST, Choices
+from stilts.report.choice import BEST, Choices, Dev
 from stilts.report.grid import ALL, BASELINE, ZERO_SHOT, Arm, ScoreGrid, Values, say_gaps
 from stilts.report.tables import ARM, OVERALL, STATS, Table, number, stats
 from stilts.tasks.spec import TaskSpec
 
 TOTAL = "total"
+
+
+def further_tables(grid: ScoreGrid, dev: Iterable[Dev], spec: dict[str, Any]) -> dict[str, Table]:
+    """Return the tables of this module by file name (without `.csv`)."""
+    choices = Choices(grid, dev)
+    return {
+        "benchmarks": benchmarks(grid, choices, spec),
+        "best_per_target": best_per_target(grid, choices),
+        "published": published(grid, spec),
+    }
 
 
 def benchmarks(grid: ScoreGrid, choices: Choices, spec: dict[str, Any]) -> Table:
@@ -55,7 +65,7 @@ def best_per_target(grid: ScoreGrid, choices: Choices) -> Table:
     return columns, rows
 
 
-def published(grid: ScoreGrid, choices: Choices, spec: dict[str, Any]) -> Table:
+def published(grid: ScoreGrid, spec: dict[str, Any]) -> Table:
     """Return every published value of a target of the grid beside the score of each recipe under its protocol."""
     columns = [
         *ARM, "recipe", "target", "protocol", "language", "metric",
