@@ -1,5 +1,5 @@
 # Scores -> tables -> report.
-# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/.
+# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/, compared/.
 
 
 rule summarise:
@@ -53,3 +53,28 @@ rule report:
         "Write the report"
     shell:
         "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule compare:
+    input:
+        tables=f"{ROOT}/tables/manifest.json",
+    output:
+        manifest=f"{ROOT}/compared/manifest.json",
+    log:
+        f"{ROOT}/logs/compare.log",
+    benchmark:
+        f"{ROOT}/benchmarks/compare.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("compare"),
+        code=code_of("compare"),
+        versions=versions_of("compare"),
+    message:
+        "Compare with published numbers"
+    shell:
+        "python -m scripts.compare --spec {params.spec:q} --tables {input.tables:q} --output {output.manifest:q} 2>&1 | tee {log:q}"

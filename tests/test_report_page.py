@@ -251,7 +251,7 @@ def test_benchmarks_choices_and_published_numbers_are_shown(tmp_path):
     }  # fmt: skip
     page = page_of(tmp_path, **more)
     text = text_of(page)
-    assert "Two tasks recipe total 2 tasks classification 1 tasks qa 1 tasks" in text
+    assert "Two tasks recipe total 2 tasks classification 1 task qa 1 task" in text
     assert "total: not in this experiment: panx" in text
     assert "pawsx mnli own dev" in text
     assert "xquad mnli mean dev of the other targets" in text

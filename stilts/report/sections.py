@@ -30,7 +30,7 @@ def benchmark_tables(spec: dict[str, Any], rows: Sequence[Row], suffix: str, cel
             shown.append(
                 {
                     "caption": benchmark["title"] + suffix,
-                    "heads": [{"name": g, "note": f"{len(tasks[g])} tasks", "total": g == TOTAL} for g in groups],
+                    "heads": [{"name": g, "note": _tasks(len(tasks[g])), "total": g == TOTAL} for g in groups],
                     "rows": [{"recipe": r, "cells": [cell(cells[r, g], g == TOTAL) for g in groups]} for r in recipes],
                     "lost": list(lost),
                 }
@@ -71,3 +71,7 @@ def published_table(rows: Sequence[Row], suffix: str, percent: Callable[[str], s
     sources = dict.fromkeys(f"{r['system']}: {r['source']}" for r in mine)
     caption = f"Published numbers beside ours{suffix}, percent, mean over the benchmark's languages"
     return {"caption": caption, "recipes": recipes, "systems": list(systems), "rows": lines, "sources": list(sources)}
+
+
+def _tasks(number: int) -> str:
+    return f"{number} task{'s' if number != 1 else ''}"
