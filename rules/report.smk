@@ -1,5 +1,5 @@
 # Scores -> tables -> report.
-# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/, compared/.
+# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/, checked/.
 
 
 rule summarise:
@@ -55,15 +55,15 @@ rule report:
         "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
-rule compare:
+rule check:
     input:
         tables=f"{ROOT}/tables/manifest.json",
     output:
-        manifest=f"{ROOT}/compared/manifest.json",
+        manifest=f"{ROOT}/checked/manifest.json",
     log:
-        f"{ROOT}/logs/compare.log",
+        f"{ROOT}/logs/check.log",
     benchmark:
-        f"{ROOT}/benchmarks/compare.tsv"
+        f"{ROOT}/benchmarks/check.tsv"
     conda:
         "../envs/report.yaml"
     threads: 1
@@ -71,10 +71,10 @@ rule compare:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("compare"),
-        code=code_of("compare"),
-        versions=versions_of("compare"),
+        spec=spec_of("check"),
+        code=code_of("check"),
+        versions=versions_of("check"),
     message:
         "Compare with published numbers"
     shell:
-        "python -m scripts.compare --spec {params.spec:q} --tables {input.tables:q} --output {output.manifest:q} 2>&1 | tee {log:q}"
+        "python -m scripts.check --spec {params.spec:q} --tables {input.tables:q} --output {output.manifest:q} 2>&1 | tee {log:q}"

@@ -199,7 +199,7 @@ class Specs:
         real = self.config.provider != "mini"
         return [list(row) for row in published() if real and row.target in self.grid.targets]
 
-    def compare(self) -> dict:
+    def check(self) -> dict:
         """Which published numbers an experiment is held against: those of raw encoders, which take no training."""
         return {"published": [row for row in self._published() if not self.study.tuned(row[1])]}
 

@@ -28,7 +28,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "mine": TABLES,
     "score": TABLES,
     "summarise": ("pydantic",),
-    "compare": ("pydantic",),
+    "check": ("pydantic",),
     "report": ("jinja2", "markupsafe", "pydantic"),
 }
 

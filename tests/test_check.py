@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stilts.metrics.table import Score
-from stilts.report.compare import compare, lines, tolerance
+from stilts.report.check import check, lines, tolerance
 from stilts.tasks.published import Published, published
 from stilts.tasks.registry import get_task
 from tests.study_case import snakemake
@@ -41,7 +41,7 @@ def said(language, value):
     ],
 )
 def test_a_verdict_allows_half_a_point_or_two_sentences(n, ours, verdict):
-    assert [v.verdict for v in compare([said("de", 63.9)], [score("de", ours, n)])] == [verdict]
+    assert [v.verdict for v in check([said("de", 63.9)], [score("de", ours, n)])] == [verdict]
 
 
 def test_tolerance_by_hand():
@@ -51,21 +51,21 @@ def test_tolerance_by_hand():
 def test_only_the_raw_encoder_counts_and_gaps_are_said():
     rows = [said("de", 60.0), said("fr", 50.0), said("all", 55.0), said("th", 27.4)]
     scores = [score("de", 60.1), score("de", 59.9, seed=2), score("fr", 58.0), score("th", 27.4, recipe="mnli")]
-    found = {v.language: v for v in compare(rows, scores)}
+    found = {v.language: v for v in check(rows, scores)}
     assert {k: v.verdict for k, v in found.items()} == {
         "de": "agree", "fr": "differ", "th": "not compared", "all": "not compared",
     }  # fmt: skip
     assert found["de"].ours == pytest.approx(60.0)
-    whole = {v.language: v for v in compare(rows[:3], scores)}
+    whole = {v.language: v for v in check(rows[:3], scores)}
     assert whole["all"].ours == pytest.approx(59.0)
     assert whole["all"].verdict == "differ"
-    text = lines(compare(rows, scores))
+    text = lines(check(rows, scores))
     assert "tatoeba@layer14-mean  de  ours  60.0  published  60.0  (± 0.5)  agree" in text
     assert text[-1] == "tatoeba@layer14-mean (b, p): 1 agree, 1 differ, 2 not compared"
 
 
 def test_a_target_without_any_score_is_not_passed_over():
-    assert [v.verdict for v in compare([said("de", 60.0)], [])] == ["not compared"]
+    assert [v.verdict for v in check([said("de", 60.0)], [])] == ["not compared"]
 
 
 def test_check_xlmr_runs_on_random_weights_up_to_the_comparison(tmp_path):
@@ -95,9 +95,9 @@ def test_check_xlmr_runs_on_random_weights_up_to_the_comparison(tmp_path):
     }
     raw |= {"provider": "local", "local_data": "data", "tasks": {"mlm_text": {"languages": ["en"]}}}
     (tmp_path / "check.yaml").write_text(yaml.safe_dump(raw), encoding="utf-8")
-    done = snakemake(tmp_path, "compare", configfile=tmp_path / "check.yaml")
+    done = snakemake(tmp_path, "check", configfile=tmp_path / "check.yaml")
     assert done.returncode == 0, done.stdout
-    with (tmp_path / "results" / "check_xlmr" / "compared" / "compared.csv").open(newline="") as file:
+    with (tmp_path / "results" / "check_xlmr" / "checked" / "checked.csv").open(newline="") as file:
         found = {(r["target"], r["language"]): r for r in csv.DictReader(file)}
     expected = {r.language: r.value for r in published() if r.target == "tatoeba"}
     assert {k: float(found["tatoeba", k]["published"]) for k in expected} == expected

@@ -1,7 +1,7 @@
-"""Compare the scores of an experiment with published numbers and say for each language whether they agree.
+"""Hold the scores of an experiment against published numbers and say for each language whether they agree.
 
-Usage: python -m scripts.compare --spec JSON --tables x/tables/manifest.json --output x/compared/manifest.json
-Writes compared.csv (docs/protocols.md) and prints one line a value. Differences are a finding, not a failure.
+Usage: python -m scripts.check --spec JSON --tables x/tables/manifest.json --output x/checked/manifest.json
+Writes checked.csv (docs/protocols.md) and prints one line a value. Differences are a finding, not a failure.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from stilts.metrics.table import read_scores, write_csv
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest
-from stilts.report.compare import AGREE, DIFFER, NOTHING, Verdict, compare, lines
+from stilts.report.check import AGREE, DIFFER, NOTHING, Verdict, check, lines
 from stilts.tasks.published import Published
 
 
@@ -22,9 +22,9 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Read scores.csv, judge every published value, write and print the verdicts."""
     read_manifest(args.tables)
     scores = read_scores(args.tables.parent / "scores.csv")
-    verdicts = compare([Published(*row) for row in spec["published"]], scores)
+    verdicts = check([Published(*row) for row in spec["published"]], scores)
     rows = [["" if x is None else f"{x:.6g}" if isinstance(x, float) else x for x in v] for v in verdicts]
-    write_csv(folder / "compared.csv", Verdict._fields, rows)
+    write_csv(folder / "checked.csv", Verdict._fields, rows)
     print(*lines(verdicts), sep="\n")
     return {k: sum(v.verdict == k for v in verdicts) for k in (AGREE, DIFFER, NOTHING)}
 

@@ -38,7 +38,7 @@ def tolerance(n: int) -> float:
     return max(POINTS, 100.0 * EXAMPLES / n) if n else POINTS
 
 
-def compare(published: Iterable[Published], scores: Sequence[Score]) -> list[Verdict]:
+def check(published: Iterable[Published], scores: Sequence[Score]) -> list[Verdict]:
     """Return one verdict for each published value and each backbone and budget point with scores of its target.
 
     Ours is the mean over seeds without intermediate training. A mean over languages is compared only when every
