@@ -67,6 +67,7 @@ wildcard_constraints:
     target=r"[\w.+-]+",
     depth=r"full|\d+",
     point=r"d\w+-l\w+-\w+",
+    benchmark=r"\w+",
     seed=r"\d+",
 
 
@@ -249,6 +250,32 @@ def all_scores(wildcards=None):
         for b, r, s in STUDY.arms(t)
         for p in STUDY.points_of(t)
     ]
+
+
+def submitted_of(wildcards):
+    """Return what a submission is made of: for each target what its score is read from, for each recipe drawn on."""
+    w = wildcards
+    return [
+        f"{ROOT}/{'mined' if STUDY.task(m.task).retrieval else 'predictions'}"
+        f"/{w.backbone}/{r}/{m.task}/{w.point}/s{w.seed}/manifest.json"
+        for m in STUDY.submitted(w.benchmark, w.point)
+        for r in STUDY.candidates(w.recipe)
+    ]
+
+
+def submitted_data(wildcards):
+    """Return the examples of the targets of a submission."""
+    return [data_of(m.task) for m in STUDY.submitted(wildcards.benchmark, wildcards.point)]
+
+
+def choice_of(wildcards):
+    """Return the tables that say which recipe a target takes, where a submission draws on several."""
+    return f"{ROOT}/tables/manifest.json" if len(STUDY.candidates(wildcards.recipe)) > 1 else []
+
+
+def all_submissions(wildcards=None):
+    """Return every submission of the experiment."""
+    return [f"{ROOT}/submission/{b}/{k}/{r}/{p}/s{s}/manifest.json" for b, k, r, p, s in STUDY.submissions()]
 
 
 def all_models(wildcards=None):

@@ -12,6 +12,7 @@ from stilts.config.messages import explain
 from stilts.config.models import CONTROLS, Config, Pretraining
 from stilts.errors import UserError, did_you_mean
 from stilts.miniworld.settings import resolve_world
+from stilts.tasks.arms import BEST
 from stilts.tasks.registry import get_task, task_names
 from stilts.tasks.spec import TaskSpec
 
@@ -125,8 +126,8 @@ def _cross_check(config: Config) -> list[str]:
     known("grid.backbones", config.grid.backbones, config.backbones)
     known("grid.recipes", config.grid.recipes, config.recipes)
     for name in config.recipes:
-        if name in CONTROLS:
-            problems.append(f'recipes: "{name}" is the name of a control; choose another')
+        if name in (*CONTROLS, BEST):
+            problems.append(f'recipes: "{name}" is the name of a control or a derived arm; choose another')
     if config.recipes.get("none") and config.recipes["none"].tasks:
         problems.append("recipes.none: the baseline trains on no task; give this recipe another name")
     wanted = [("grid.targets", t) for t in config.grid.targets]

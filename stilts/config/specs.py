@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from stilts.config.study import Study
-from stilts.tasks.benchmarks import benchmarks
+from stilts.tasks.benchmarks import benchmark_of, benchmarks
 from stilts.tasks.published import published
 from stilts.tasks.spec import TaskSpec
 
@@ -202,6 +202,26 @@ class Specs:
     def check(self) -> dict:
         """Which published numbers an experiment is held against: those of raw encoders, which take no training."""
         return {"published": [row for row in self._published() if not self.study.tuned(row[1])]}
+
+    def export(self, benchmark: str, backbone: str, recipe: str, point: str) -> dict:
+        """Which predictions make a submission to a benchmark."""
+        members = self.study.submitted(benchmark, point)
+        here = {m.task for m in members}
+        real = self.config.provider != "mini"
+        return {
+            "members": [
+                {
+                    "name": m.name,
+                    "task": slim(self.study.task(m.task), "label_values"),
+                    "languages": m.languages if real else self.study.languages(m.task),
+                }
+                for m in members
+            ],
+            "absent": [m.name for m in benchmark_of(benchmark).members if m.task not in here],
+            "recipes": self.study.candidates(recipe),
+            "place": [backbone, point],
+            "layer": self.config.retrieval.layer,
+        }
 
     def report(self) -> dict:
         """What the report says beside the tables."""

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from stilts.report.grid import Arm, Gap, ScoreGrid, Values
+from stilts.tasks.arms import BEST
 from stilts.tasks.spec import TaskSpec
 
-BEST = "best-per-target"
 OWN, OTHERS = "own dev", "mean dev of the other targets"
 NO_CHOICE = "no choice: a dev score is missing"
 

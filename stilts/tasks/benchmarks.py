@@ -10,6 +10,8 @@ from pydantic import Field, model_validator
 
 from stilts.tasks.spec import Group, Strict
 
+# Kinds that a submission has files for (stilts/report/submission.py).
+EXPORTED = ("pair_classification", "multiple_choice", "token_tagging", "span_extraction", "bitext_retrieval")
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -43,3 +45,8 @@ def benchmarks() -> tuple[Benchmark, ...]:
     """Return all benchmarks, by name."""
     files = sorted(FOLDER.glob("*.yaml"))
     return tuple(Benchmark.model_validate(yaml.safe_load(p.read_text(encoding="utf-8"))) for p in files)
+
+
+def benchmark_of(name: str) -> Benchmark:
+    """Return one benchmark by name."""
+    return next(b for b in benchmarks() if b.benchmark == name)
