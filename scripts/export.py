@@ -35,10 +35,14 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
         place = args.predictions[number * len(recipes) + recipes.index(chosen[task.task])].parent
         kept = "pairs.parquet" if task.retrieval else "predictions.parquet"
         predicted = pq.read_table(place / kept, columns=PREDICTED[task.kind]).to_pydict()
-        examples = pq.read_table(args.data[number].parent / "test.parquet", columns=EXAMPLES[task.kind]).to_pydict()
+        data = args.data[number].parent
+        examples = pq.read_table(data / "test.parquet", columns=EXAMPLES[task.kind]).to_pydict()
+        dev = None
+        if task.kind == "bitext_mining":
+            dev = pq.read_table(data / "validation.parquet", columns=EXAMPLES[task.kind]).to_pydict()
         (folder / member["name"]).mkdir()
         names = []
-        for name, text in submission_files(task, predicted, examples, spec["layer"]):
+        for name, text in submission_files(task, predicted, examples, spec["layer"], dev):
             (folder / member["name"] / name).write_text(text, encoding="utf-8", newline="")
             names.append(name.split(".")[0].removeprefix("test-"))
         written[member["name"]] = len(names)

@@ -73,6 +73,8 @@ def published(grid: ScoreGrid, spec: dict[str, Any]) -> Table:
     ]  # fmt: skip
     official = {m["task"]: m["languages"] for b in spec.get("benchmarks", []) for m in b["members"] if m["languages"]}
     tasks = {t.task: t for t in grid.tasks}
+    # Scores on dev data (BUCC) have a protocol of their own and stand in no other table.
+    scored = {(s.target, s.protocol) for s in grid.scores}
     rows = []
     for system, target, protocol, language, metric, value, certainty, source in spec.get("published", []):
         task = tasks.get(target)
@@ -80,7 +82,8 @@ def published(grid: ScoreGrid, spec: dict[str, Any]) -> Table:
             continue
         languages = official.get(target, grid.languages(task)) if language == ALL else [language]
         for arm in grid.arms(grid.recipes, [task]):
-            if protocol in grid.protocols(task, arm) and metric in metrics_of(task.kind, protocol):
+            known = protocol in grid.protocols(task, arm) or (target, protocol) in scored
+            if known and metric in metrics_of(task.kind, protocol):
                 ours = grid.values(arm, task, protocol, languages, [metric])
                 less = None if ours.mean is None else ours.mean - value
                 numbers = [number(ours.mean), system, number(value), number(less), certainty, source]

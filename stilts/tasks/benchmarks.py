@@ -11,7 +11,8 @@ from pydantic import Field, model_validator
 from stilts.tasks.spec import Group, Strict
 
 # Kinds that a submission has files for (stilts/report/submission.py).
-EXPORTED = ("pair_classification", "multiple_choice", "token_tagging", "span_extraction", "bitext_retrieval")
+EXPORTED = ("pair_classification", "multiple_choice", "token_tagging", "span_extraction")
+EXPORTED += ("bitext_retrieval", "bitext_mining", "entity_retrieval")
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
