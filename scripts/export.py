@@ -28,7 +28,7 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Write `<name>/test-<language>.<suffix>` for every member; name what evaluate.py will miss."""
     chosen = _choices(spec, args.tables)
     recipes = spec["recipes"]
-    missing = [f"{name}: not in this experiment" for name in spec["absent"]]
+    missing = [f"{name}: {why}" for name, why in spec["absent"].items()]
     written: dict[str, int] = {}
     for number, member in enumerate(spec["members"]):
         task = TaskSpec.model_validate(member["task"])

@@ -85,6 +85,15 @@ def test_check_xlmr_runs_on_random_weights_up_to_the_comparison(tmp_path):
         place = tmp_path / "data" / "tatoeba" / f"tatoeba.{aliases[language]}"
         place.mkdir(parents=True)
         (place / "validation.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows), encoding="utf-8")
+    for language in get_task("bucc").languages:
+        stem = tmp_path / "data" / "bucc" / f"{language}-en" / f"{language}-en"
+        stem.parent.mkdir(parents=True)
+        for split in ("sample", "training"):
+            for side in (language, "en"):
+                lines = [f"{side}-{k:09}\t{' '.join(draw.sample(words, 4))} {k}\n" for k in range(6)]
+                stem.with_name(f"{stem.name}.{split}.{side}").write_text("".join(lines), encoding="utf-8")
+            gold = "".join(f"{language}-{k:09}\ten-{k:09}\n" for k in range(3))
+            stem.with_name(f"{stem.name}.{split}.gold").write_text(gold, encoding="utf-8")
     (tmp_path / "data" / "mlm_text").mkdir()
     text = "\n\n".join(" ".join(draw.sample(words, 6)) for _ in range(60))
     (tmp_path / "data" / "mlm_text" / "en.txt").write_text(text, encoding="utf-8")
@@ -101,8 +110,16 @@ def test_check_xlmr_runs_on_random_weights_up_to_the_comparison(tmp_path):
         found = {(r["target"], r["language"]): r for r in csv.DictReader(file)}
     expected = {r.language: r.value for r in published() if r.target == "tatoeba"}
     assert {k: float(found["tatoeba", k]["published"]) for k in expected} == expected
-    assert {r["verdict"] for (t, _), r in found.items() if t == "tatoeba"} <= {"agree", "differ"}
+    assert {r["verdict"] for r in found.values()} <= {"agree", "differ"}
+    assert {k for t, k in found if t == "bucc"} == {"de", "fr", "ru", "zh", "all"}
     with (tmp_path / "results" / "check_xlmr" / "scores.csv").open(newline="") as file:
-        scores = {r["language"]: float(r["value"]) for r in csv.DictReader(file) if r["protocol"] == "layer14-mean"}
-    assert {k: float(r["ours"]) for (_, k), r in found.items() if k != "all"} == pytest.approx(scores, abs=1e-3)
+        scores = {
+            (r["target"], r["protocol"], r["language"], r["metric"]): float(r["value"]) for r in csv.DictReader(file)
+        }
+    single = [r for r in found.values() if r["language"] != "all"]
+    assert len(single) == 40
+    for r in single:
+        ours = scores[r["target"], r["protocol"], r["language"], r["metric"]]
+        assert float(r["ours"]) == pytest.approx(ours, abs=1e-3)
     assert "tatoeba@layer14-mean  de  ours" in done.stdout
+    assert "bucc@full-dev-layer14-mean  de  ours" in done.stdout

@@ -14,12 +14,13 @@ import pytest
 
 from stilts.metrics.classification import accuracy
 from stilts.metrics.qa import mlqa_normaliser, qa_measures, squad_normalise
+from stilts.metrics.ranking import mean_reciprocal_rank, pair_f1
 from stilts.metrics.tagging import seqeval_f1, xtreme_f1
 from stilts.tasks.benchmarks import benchmark_of
 
 HERE = Path(os.environ.get("STILTS_XTREME") or "nowhere") / "mock_test_data"
 pytestmark = pytest.mark.skipif(not HERE.is_dir(), reason="STILTS_XTREME names no checkout of google-research/xtreme")
-LANGUAGES = {m.name: m.languages for m in benchmark_of("xtreme").members}
+LANGUAGES = {m.name: m.languages for b in ("xtreme_r", "xtreme") for m in benchmark_of(b).members}
 
 
 def both(task, suffix="tsv"):
@@ -69,3 +70,20 @@ def test_answers(task, f1, exact_match):
         golds = [[a["text"] for a in q["answers"]] for q in asked]
         found.append([m.value for m in qa_measures([answers.get(q["id"], "") for q in asked], golds, normalise)])
     assert [statistics.fmean(v) for v in zip(*found, strict=True)] == pytest.approx([f1, exact_match], abs=1e-5)
+
+
+def test_mined_pairs():
+    found = []
+    for _, predicted, gold in both("bucc2018"):
+        ours, theirs = set(predicted.splitlines()), set(gold.splitlines())
+        found.append([m.value for m in pair_f1(len(ours), len(ours & theirs), len(theirs))])
+    assert [statistics.fmean(v) for v in zip(*found, strict=True)] == pytest.approx([55.0, 55.0, 55.0])
+
+
+def test_entities():
+    found = []
+    for _, predicted, gold in both("mewslix", "json"):
+        ranked = json.loads(predicted)
+        places = [(ranked.get(i, []), right) for i, (right,) in json.loads(gold).items()]
+        found.append(mean_reciprocal_rank([r.index(x) + 1 if x in r else None for r, x in places]).value)
+    assert statistics.fmean(found) == pytest.approx(14.39025156130419)

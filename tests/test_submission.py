@@ -177,6 +177,36 @@ def test_sentences_are_asked_in_the_official_order():
         list(submission_files(one, predicted, examples, 7))
 
 
+def test_pairs_above_the_threshold_of_the_dev_part_are_submitted():
+    one = TaskSpec.model_validate({**task("bucc", "bitext_mining").model_dump(), "variant": "full"})
+
+    def corpora(split, gold):
+        names = [("query", f"de-{split}{i}", gold.get(i)) for i in range(3)]
+        names += [("candidate", f"de:en-{split}{i}", None) for i in range(3)]
+        columns = [[n for _, n, _ in names], ["de"] * 6, [s for s, _, _ in names]]
+        columns.append([[f"de:en-{split}{g}"] if g is not None else [] for *_, g in names])
+        return dict(zip(("id", "language", "side", "gold"), columns, strict=True))
+
+    # On validation data the right pairs score 1.3 and 1.2, a wrong one 1.0: the best threshold is halfway, 1.1.
+    rows = [("validation", 14, 0, 1, 1.3), ("validation", 14, 1, 0, 1.2), ("validation", 14, 2, 2, 1.0)]
+    rows += [("test", 14, 0, 2, 1.11), ("test", 14, 1, 1, 1.09), ("test", 14, 2, 0, 1.5), ("test", 3, 1, 1, 9.0)]
+    pairs = dict(zip(("split", "layer", "query", "match", "score"), map(list, zip(*rows, strict=True)), strict=True))
+    pairs["language"] = ["de"] * len(rows)
+    arguments = corpora("t", {}), 14, corpora("v", {0: 1, 1: 0})
+    assert list(submission_files(one, pairs, *arguments)) == [("test-de.tsv", "de-t0\ten-t2\nde-t2\ten-t0\n")]
+    with pytest.raises(UserError, match="nothing is mined at hidden state 5"):
+        list(submission_files(one, pairs, corpora("t", {}), 5, corpora("v", {})))
+
+
+def test_entities_are_listed_best_first_in_the_language_of_the_mention():
+    one = task("mewslix", "entity_retrieval")
+    examples = {"id": ["m1", "Q1", "m2", "Q2", "m3"], "language": ["de", "en", "en", "de", "de"]}
+    examples["side"] = ["query", "candidate", "query", "candidate", "query"]
+    pairs = {"query": [0, 0, 1, 1], "match": [1, 0, 0, 1]}
+    files = {k: json.loads(v) for k, v in submission_files(one, pairs, examples, 14)}
+    assert files == {"test-de.json": {"m1": ["Q2", "Q1"], "m3": []}, "test-en.json": {"m2": ["Q1", "Q2"]}}
+
+
 def test_rows_of_other_examples_are_refused():
     one, predicted, examples, _ = made("xnli")
     with pytest.raises(UserError, match="row 0 predicts"):
@@ -206,7 +236,13 @@ def lay_out(root, spec, seed=0):
 
 def spec_of(recipes=("none",)):
     members = [{"name": n, "task": t.model_dump(), "languages": ["de", "en", "fr"]} for n, t in TASKS.items()]
-    return {"members": members, "absent": ["bucc2018"], "recipes": list(recipes), "place": ["b", "p"], "layer": 14}
+    return {
+        "members": members,
+        "absent": {"bucc2018": "not here"},
+        "recipes": list(recipes),
+        "place": ["b", "p"],
+        "layer": 14,
+    }
 
 
 def test_the_job_writes_every_task_and_names_what_is_missing(tmp_path, capsys):
@@ -222,7 +258,7 @@ def test_the_job_writes_every_task_and_names_what_is_missing(tmp_path, capsys):
     assert {n.split("/")[0] for n in names} == set(TASKS)
     assert {"pawsx/test-de.tsv", "xcopa/test-en.jsonl", "mlqa/test-de.json", "tatoeba/test-de.tsv"} <= names
     said = capsys.readouterr().out
-    assert "missing: bucc2018: not in this experiment" in said
+    assert "missing: bucc2018: not here" in said
     assert "missing: xnli: no fr" in said
 
 
@@ -261,7 +297,8 @@ def test_what_a_submission_depends_on():
     assert len(arms) == 2 * 1 * 3 * 2 * 2
     spec = Specs(study).export("xtreme", "mini", "best-per-target", cut)
     assert spec["recipes"] == ["none", "mnli"]
-    assert spec["absent"] == [m.name for m in benchmark_of("xtreme").members if m.task != "xnli"]
+    assert set(spec["absent"]) == {m.name for m in benchmark_of("xtreme").members if m.task != "xnli"}
+    assert (spec["absent"]["tatoeba"], spec["absent"]["mlqa"]) == ("not under this budget", "not in this experiment")
     assert spec["members"][0]["task"]["labels"] == get_task("xnli").labels
 
 

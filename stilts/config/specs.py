@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from stilts.config.study import Study
-from stilts.tasks.benchmarks import benchmark_of, benchmarks
+from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
 from stilts.tasks.published import published
 from stilts.tasks.spec import TaskSpec
 
@@ -217,11 +217,17 @@ class Specs:
                 }
                 for m in members
             ],
-            "absent": [m.name for m in benchmark_of(benchmark).members if m.task not in here],
+            "absent": {m.name: self._absent(m.task) for m in benchmark_of(benchmark).members if m.task not in here},
             "recipes": self.study.candidates(recipe),
             "place": [backbone, point],
             "layer": self.config.retrieval.layer,
         }
+
+    def _absent(self, target: str) -> str:
+        if target not in self.grid.targets:
+            return "not in this experiment"
+        kind = self.study.task(target).kind
+        return "not under this budget" if kind in EXPORTED else "evaluate.py reads no file of it"
 
     def report(self) -> dict:
         """What the report says beside the tables."""
