@@ -235,11 +235,15 @@ def mine_data(wildcards):
     return [] if STUDY.task(wildcards.target).kind == "bitext_retrieval" else target_data(wildcards)
 
 
+def read_of(recipe, target, w):
+    """Return what a score of a recipe and target is read from: predictions, or mined pairs for retrieval."""
+    place = "mined" if STUDY.task(target).retrieval else "predictions"
+    return f"{ROOT}/{place}/{w.backbone}/{recipe}/{target}/{w.point}/s{w.seed}/manifest.json"
+
+
 def judged_of(wildcards):
-    """Return what a score is read from: predictions, or mined pairs for retrieval."""
-    place = "mined" if STUDY.task(wildcards.target).retrieval else "predictions"
-    w = wildcards
-    return f"{ROOT}/{place}/{w.backbone}/{w.recipe}/{w.target}/{w.point}/s{w.seed}/manifest.json"
+    """Return what a score is read from."""
+    return read_of(wildcards.recipe, wildcards.target, wildcards)
 
 
 def all_scores(wildcards=None):
@@ -255,12 +259,8 @@ def all_scores(wildcards=None):
 def submitted_of(wildcards):
     """Return what a submission is made of: for each target what its score is read from, for each recipe drawn on."""
     w = wildcards
-    return [
-        f"{ROOT}/{'mined' if STUDY.task(m.task).retrieval else 'predictions'}"
-        f"/{w.backbone}/{r}/{m.task}/{w.point}/s{w.seed}/manifest.json"
-        for m in STUDY.submitted(w.benchmark, w.point)
-        for r in STUDY.candidates(w.recipe)
-    ]
+    members, recipes = STUDY.submitted(w.benchmark, w.point), STUDY.candidates(w.recipe)
+    return [read_of(r, m.task, w) for m in members for r in recipes]
 
 
 def submitted_data(wildcards):
