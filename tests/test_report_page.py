@@ -240,6 +240,7 @@ def test_benchmarks_choices_and_published_numbers_are_shown(tmp_path):
     more = {
         "benchmarks": [
             {"benchmark": "two", "title": "Two tasks", "members": members},
+            {"benchmark": "none", "title": "Nothing whole", "members": [members[0], {**members[0], "task": "x"}]},
             {"benchmark": "more", "title": "More tasks", "members": [*members, {**members[0], "task": "panx"}]},
         ],
         "published": [["Some <model>", "xquad", "standard", "all", "f1", 61.5, "computed", "A source, table 1"]],
@@ -253,6 +254,8 @@ def test_benchmarks_choices_and_published_numbers_are_shown(tmp_path):
     text = text_of(page)
     assert "Two tasks recipe total 2 tasks classification 1 task qa 1 task" in text
     assert "total: not in this experiment: panx" in text
+    assert "Not printed, Nothing whole: total: not in this experiment: x" in text
+    assert "Nothing whole recipe" not in text
     assert "pawsx mnli own dev" in text
     assert "xquad mnli mean dev of the other targets" in text
     assert "61.5*" in text

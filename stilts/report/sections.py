@@ -26,12 +26,18 @@ def benchmark_tables(spec: dict[str, Any], rows: Sequence[Row], suffix: str, cel
         recipes = list(dict.fromkeys(r["recipe"] for r in mine))
         if mine:
             tasks = {g: cells[recipes[0], g]["tasks"].split() for g in groups}
-            lost = dict.fromkeys(f"{r['scope']}: {r['missing']}" for r in mine if not r["mean"])
+            printed = [r for r in mine if r["mean"]]
+            # Where no group is whole, what the total lacks says everything.
+            gaps = [r for r in mine if not r["mean"] and (printed or r["scope"] == TOTAL)]
+            lost = dict.fromkeys(f"{r['scope']}: {r['missing']}" for r in gaps)
             shown.append(
                 {
                     "caption": benchmark["title"] + suffix,
                     "heads": [{"name": g, "note": _tasks(len(tasks[g])), "total": g == TOTAL} for g in groups],
-                    "rows": [{"recipe": r, "cells": [cell(cells[r, g], g == TOTAL) for g in groups]} for r in recipes],
+                    "rows": [
+                        {"recipe": r, "cells": [cell(cells[r, g], g == TOTAL) for g in groups]}
+                        for r in (recipes if printed else [])
+                    ],
                     "lost": list(lost),
                 }
             )

@@ -5,7 +5,7 @@ MORE = """
 <h2 id="benchmarks">Benchmarks</h2>
 <p>The official means: the plain mean over a benchmark's tasks of the plain mean over its languages, source language
 included; question answering counts as the mean of F1 and exact match. A mean with a member missing is not printed.</p>
-{% for place in places %}{% for table in place.benchmarks %}
+{% for place in places %}{% for table in place.benchmarks %}{% if table.rows %}
 <div class="scroll" tabindex="0" role="region" aria-label="{{ table.caption }}"><table>
 <caption>{{ table.caption }}</caption>
 <thead><tr><th scope="col" class="text">recipe</th>
@@ -13,7 +13,7 @@ included; question answering counts as the mean of F1 and exact match. A mean wi
 <small>{{ head.note }}</small></th>{% endfor %}</tr></thead>
 <tbody>{% for row in table.rows %}<tr{% if loop.first %} class="base"{% endif %}><th scope="row">{{ row.recipe }}</th>
 {% for cell in row.cells %}{{ score_cell(cell) }}{% endfor %}</tr>
-{% endfor %}</tbody></table></div>
+{% endfor %}</tbody></table></div>{% endif %}
 {% if table.lost %}<p>Not printed, {{ table.caption }}:</p>
 <ul>{% for text in table.lost %}<li>{{ text }}</li>{% endfor %}</ul>{% endif %}
 {% endfor %}{% endfor %}
