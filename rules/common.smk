@@ -265,7 +265,8 @@ def submitted_of(wildcards):
 
 def submitted_data(wildcards):
     """Return the examples of the targets of a submission."""
-    return [data_of(m.task) for m in STUDY.submitted(wildcards.benchmark, wildcards.point)]
+    members = STUDY.submitted(wildcards.benchmark, wildcards.point)
+    return [data_of(m.task, tested_part(m.task)) for m in members]
 
 
 def choice_of(wildcards):
