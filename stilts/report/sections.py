@@ -52,7 +52,7 @@ def best_table(rows: Sequence[Row], suffix: str, cell: Cell) -> dict[str, Any]:
             "target": "mean of all targets" if target == OVERALL else target,
             "recipe": "" if target == OVERALL else cells[target, ALL]["recipe"] or "–",
             "chosen_on": cells[target, ALL]["chosen_on"],
-            "cells": [cell(cells.get((target, a)), target == OVERALL) for a in (ALL, ZERO_SHOT)],
+            "cells": [cell(cells.get((target, a))) for a in (ALL, ZERO_SHOT)],
         }
         for target in dict.fromkeys(r["target"] for r in rows if r["average"] == ALL)
     ]
