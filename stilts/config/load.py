@@ -127,7 +127,8 @@ def _cross_check(config: Config) -> list[str]:
     known("grid.recipes", config.grid.recipes, config.recipes)
     for name in config.recipes:
         if name in (*CONTROLS, BEST):
-            problems.append(f'recipes: "{name}" is the name of a control or a derived arm; choose another')
+            what = "a control" if name in CONTROLS else "a derived arm"
+            problems.append(f'recipes: "{name}" is the name of {what}; choose another')
     if config.recipes.get("none") and config.recipes["none"].tasks:
         problems.append("recipes.none: the baseline trains on no task; give this recipe another name")
     wanted = [("grid.targets", t) for t in config.grid.targets]
