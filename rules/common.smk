@@ -70,6 +70,7 @@ wildcard_constraints:
     target=r"[\w.+-]+",
     depth=r"full|\d+",
     point=r"d\w+-l\w+-\w+",
+    benchmark=r"\w+",
     seed=r"\d+",
 
 
@@ -271,11 +272,15 @@ def mine_data(wildcards):
     return [] if STUDY.task(wildcards.target).kind == "bitext_retrieval" else target_data(wildcards)
 
 
+def read_of(recipe, target, w):
+    """Return what a score of a recipe and target is read from: predictions, or mined pairs for retrieval."""
+    place = "mined" if STUDY.task(target).retrieval else "predictions"
+    return f"{ROOT}/{place}/{w.backbone}/{recipe}/{target}/{w.point}/s{w.seed}/manifest.json"
+
+
 def judged_of(wildcards):
-    """Return what a score is read from: predictions, or mined pairs for retrieval."""
-    place = "mined" if STUDY.task(wildcards.target).retrieval else "predictions"
-    w = wildcards
-    return f"{ROOT}/{place}/{w.backbone}/{w.recipe}/{w.target}/{w.point}/s{w.seed}/manifest.json"
+    """Return what a score is read from."""
+    return read_of(wildcards.recipe, wildcards.target, wildcards)
 
 
 def all_scores(wildcards=None):
@@ -286,6 +291,29 @@ def all_scores(wildcards=None):
         for b, r, s in STUDY.arms(t)
         for p in STUDY.points_of(t)
     ]
+
+
+def submitted_of(wildcards):
+    """Return what a submission is made of: for each target what its score is read from, for each recipe drawn on."""
+    w = wildcards
+    members, recipes = STUDY.submitted(w.benchmark, w.point), STUDY.candidates(w.recipe)
+    return [read_of(r, m.task, w) for m in members for r in recipes]
+
+
+def submitted_data(wildcards):
+    """Return the examples of the targets of a submission."""
+    members = STUDY.submitted(wildcards.benchmark, wildcards.point)
+    return [data_of(m.task, tested_part(m.task)) for m in members]
+
+
+def choice_of(wildcards):
+    """Return the tables that say which recipe a target takes, where a submission draws on several."""
+    return f"{ROOT}/tables/manifest.json" if len(STUDY.candidates(wildcards.recipe)) > 1 else []
+
+
+def all_submissions(wildcards=None):
+    """Return every submission of the experiment."""
+    return [f"{ROOT}/submission/{b}/{k}/{r}/{p}/s{s}/manifest.json" for b, k, r, p, s in STUDY.submissions()]
 
 
 def all_models(wildcards=None):

@@ -1,5 +1,5 @@
 # Scores -> tables -> report.
-# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/.
+# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/, checked/, submission/.
 
 
 rule summarise:
@@ -54,3 +54,60 @@ rule report:
         "Write the report"
     shell:
         "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
+rule check:
+    input:
+        tables=f"{ROOT}/tables/manifest.json",
+    output:
+        manifest=f"{ROOT}/checked/manifest.json",
+    log:
+        f"{ROOT}/logs/check.log",
+    benchmark:
+        f"{ROOT}/benchmarks/check.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("check"),
+        code=code_of("check"),
+        versions=versions_of("check"),
+    message:
+        "Compare with published numbers"
+    shell:
+        "python -m scripts.check --spec {params.spec:q} --tables {input.tables:q} --output {output.manifest:q} 2>&1 | tee {log:q}"
+
+
+rule submission:
+    input:
+        all_submissions,
+
+
+rule export:
+    input:
+        predictions=submitted_of,
+        data=submitted_data,
+        tables=choice_of,
+    output:
+        manifest=f"{ROOT}/submission/{{benchmark}}/{{backbone}}/{{recipe}}/{{point}}/s{{seed}}/manifest.json",
+    log:
+        f"{ROOT}/logs/export/{{benchmark}}/{{backbone}}/{{recipe}}/{{point}}/s{{seed}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/export/{{benchmark}}/{{backbone}}/{{recipe}}/{{point}}/s{{seed}}.tsv"
+    conda:
+        "../envs/workflow.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        spec=spec_of("export", "benchmark", "backbone", "recipe", "point"),
+        code=code_of("export"),
+        versions=versions_of("export"),
+    message:
+        "Write the {wildcards.benchmark} submission of {wildcards.recipe}, seed {wildcards.seed}"
+    shell:
+        "python -m scripts.export --spec {params.spec:q} --predictions {input.predictions:q} --data {input.data:q} --tables {input.tables:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -3,12 +3,13 @@
 Usage: python -m scripts.mine --spec JSON --embeddings embeddings/x/manifest.json --data data/x/manifest.json
        --output mined/x/manifest.json
 Writes pairs.parquet (numbers of rows within their language and side; docs/results.md), for answer and entity retrieval
-also ranks.parquet.
+also ranks.parquet; dev.json as it lies beside the embeddings.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from argparse import Namespace
 from collections.abc import Iterator
@@ -39,6 +40,8 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
         read_manifest(args.data)
     elif spec["kind"] != "bitext_retrieval":
         raise UserError(f"targets of the kind {spec['kind']} need --data, their examples")
+    if (here / "dev.json").is_file():
+        shutil.copyfile(here / "dev.json", folder / "dev.json")
     if "layers" not in index:
         return _rank(here, args.data.parent, folder)
     find = _mined if spec["kind"] == "bitext_mining" else _nearest

@@ -2,12 +2,14 @@
 
 Usage: python -m scripts.score --spec JSON --predictions predictions/x/manifest.json --data data/x/manifest.json
        --output scores/x/manifest.json
-For retrieval targets --predictions is the manifest of the mined pairs. Writes scores.csv (docs/results.md).
+For retrieval targets --predictions is the manifest of the mined pairs. Writes scores.csv (docs/results.md), and copies
+dev.json from beside the predictions.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -65,6 +67,9 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
         for found in chance_controls(task, json.loads(chance.read_text(encoding="utf-8")), data):
             add("type-chance", *found)
     write_scores(folder / "scores.csv", scores)
+    dev = args.predictions.parent / "dev.json"
+    if dev.is_file():  # what best-per-target is chosen by
+        shutil.copyfile(dev, folder / "dev.json")
     return {"rows": len(scores), "languages": sorted({s.language for s in scores})}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from stilts.provenance.manifest import canonical
 NO_EFFECT = {
     "title": "shown in the report",
     "local_data": "a path; the rule's inputs are the files below it",
+    "task_folders": "paths; what their files say is in the specs of the tasks that are read",
     "backbones.mini.layers": "names depths before the weights are there",
     "backbones.mini.path": "a path; the rule's inputs are the files below it",
     "backbones.mini.id": "of hub backbones only",
@@ -88,6 +90,7 @@ OTHER = {
     "source_language": "qab",
     "languages": ["qab"],
     "tasks": {"udpos": {"labels": ["A", "B"]}},
+    "task_folders": [str(Path(__file__).parent)],
     "grid.backbones": ["other"],
     "grid.recipes": ["none", "mnli"],
     "grid.targets": ["udpos"],

@@ -18,8 +18,10 @@ from stilts.metrics.table import write_csv
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import write_manifest
 from stilts.report.answer import always, answer, controls_say, limits, listed, signed
+from stilts.report.benchmarks import further_tables
 from stilts.report.chart import Line, _spread, layer_chart
-from stilts.report.grid import ScoreGrid
+from stilts.report.choice import Dev
+from stilts.report.grid import Arm, ScoreGrid
 from stilts.report.page import render
 from stilts.report.tables import all_tables
 
@@ -52,7 +54,9 @@ class Checked(HTMLParser):
 
 def write_tables(folder, rows, **more):
     names = spec(**more)["language_names"]
-    for name, (columns, lines) in all_tables(ScoreGrid(spec(**more), rows), names).items():
+    grid = ScoreGrid(spec(**more), rows)
+    tables = all_tables(grid, names) | further_tables(grid, more.get("dev", ()), spec(**more))
+    for name, (columns, lines) in tables.items():
         write_csv(folder / f"{name}.csv", columns, lines)
     return folder
 
@@ -237,3 +241,31 @@ def test_job_is_deterministic_and_names_a_lost_table(tmp_path, capsys):
 def test_the_case_covers_every_recipe_and_kind():
     assert {s.recipe for s in scores()} >= set(BOOST)
     assert {s.target for s in scores()} == set(KINDS)
+
+
+def test_benchmarks_choices_and_published_numbers_are_shown(tmp_path):
+    members = [{"task": t, "group": KINDS[t][1], "languages": []} for t in ("pawsx", "xquad")]
+    more = {
+        "benchmarks": [
+            {"benchmark": "two", "title": "Two tasks", "members": members},
+            {"benchmark": "none", "title": "Nothing whole", "members": [members[0], {**members[0], "task": "x"}]},
+            {"benchmark": "more", "title": "More tasks", "members": [*members, {**members[0], "task": "panx"}]},
+        ],
+        "published": [["Some <model>", "xquad", "standard", "all", "f1", 61.5, "computed", "A source, table 1"]],
+        "dev": [
+            Dev(Arm("mini", "full", r), "pawsx", s, "pawsx", v)
+            for r, v in (("none", 50), ("mnli", 60), ("squad1", 40))
+            for s in (1, 2)
+        ],
+    }  # fmt: skip
+    page = page_of(tmp_path, **more)
+    text = text_of(page)
+    assert "Two tasks recipe total 2 tasks classification 1 task qa 1 task" in text
+    assert "total: not in this experiment: panx" in text
+    assert "Not printed, Nothing whole: total: not in this experiment: x" in text
+    assert "Nothing whole recipe" not in text
+    assert "pawsx mnli own dev" in text
+    assert "xquad mnli mean dev of the other targets" in text
+    assert "61.5*" in text
+    assert "Some <model>: A source, table 1" in text
+    assert "Published numbers" not in text_of(page_of(tmp_path / "plain"))

@@ -59,6 +59,16 @@ def test_budget_points_reach_models_and_scores(place):
     assert layers == {"dfull": 2, "d1": 1}
 
 
+def test_a_submission_is_written_from_what_is_kept(place):
+    folder = "results/tiny/submission/xtreme/mini/best-per-target/dfull-lfull-fp32/s1"
+    assert planned(place, f"{folder}/manifest.json") == {"export": 1}
+    done = snakemake(place, f"{folder}/manifest.json")
+    assert done.returncode == 0, done.stdout
+    assert {p.name for p in (place / folder).iterdir() if p.is_dir()} == {"pawsx", "udpos", "xquad", "tatoeba"}
+    # 30 test examples a language (tests/tiny.yaml).
+    assert len((place / folder / "pawsx" / "test-qab.tsv").read_text().splitlines()) == 30
+
+
 def test_report_and_tables_are_there_and_say_what_they_are(place):
     page = (place / "results/tiny/report/index.html").read_text()
     assert "stand-in" in page.lower()

@@ -13,7 +13,8 @@ from stilts.config.models import CONTROLS, Config, Pretraining
 from stilts.config.recipes import chain_faults, recipe_faults, translations
 from stilts.errors import UserError, did_you_mean
 from stilts.miniworld.settings import resolve_world
-from stilts.tasks.registry import get_task
+from stilts.tasks.arms import BEST
+from stilts.tasks.registry import get_task, task_names
 from stilts.tasks.spec import TaskSpec
 from stilts.tasks.translation import translation_of
 
@@ -73,7 +74,7 @@ def resolve_task(config: Config, name: str) -> TaskSpec:
     if name in translations(config):
         task, language = translations(config)[name]
         return translation_of(resolve_task(config, task), language, config.provider)
-    spec = get_task(name)
+    spec = get_task(name, config.task_folders)
     change = config.tasks.get(name)
     if not change:
         return spec
@@ -92,7 +93,7 @@ def _changed(spec: TaskSpec, change: dict[str, Any]) -> dict[str, Any]:
 
 def _task_faults(config: Config, name: str) -> list[str]:
     try:
-        TaskSpec.model_validate(_changed(get_task(name), config.tasks.get(name, {})))
+        TaskSpec.model_validate(_changed(get_task(name, config.task_folders), config.tasks.get(name, {})))
     except ValidationError as error:
         return explain(error, TaskSpec, at=f"tasks.{name}")
     return []
@@ -147,7 +148,7 @@ def _cross_check(config: Config) -> list[str]:
 
     def read(name: str) -> TaskSpec:
         """A task as the experiment has it; a faulty replacement of keys is named elsewhere."""
-        return get_task(name) if _task_faults(config, name) else resolve_task(config, name)
+        return get_task(name, config.task_folders) if _task_faults(config, name) else resolve_task(config, name)
 
     def known(where: str, names: list[str], defined: dict) -> None:
         for name in names:
@@ -157,8 +158,9 @@ def _cross_check(config: Config) -> list[str]:
     known("grid.backbones", config.grid.backbones, config.backbones)
     known("grid.recipes", config.grid.recipes, config.recipes)
     for name in config.recipes:
-        if name in CONTROLS:
-            problems.append(f'recipes: "{name}" is the name of a control; choose another')
+        if name in (*CONTROLS, BEST):
+            what = "a control" if name in CONTROLS else "a derived arm"
+            problems.append(f'recipes: "{name}" is the name of {what}; choose another')
     if config.recipes.get("none") and config.recipes["none"].tasks:
         problems.append("recipes.none: the baseline trains on no task; give this recipe another name")
     wanted = [("grid.targets", t) for t in config.grid.targets]
@@ -168,10 +170,12 @@ def _cross_check(config: Config) -> list[str]:
     wanted += [(f"backbones.{b}.pretraining.corpus", p.corpus) for b, p in _pretrained(config)]
     for where, name in wanted:
         try:
-            task = get_task(name)
+            task = get_task(name, config.task_folders)
         except UserError as error:
             problems.append(f"{where}: {error}")
             continue
+        if config.provider == "mini" and where != "tasks" and name not in task_names():
+            problems.append(f'{where}: the mini world has no data for "{name}"; set `provider` to hub or local')
         if where.startswith("recipes.") and task.retrieval:
             problems.append(f'{where}: "{name}" is a retrieval target; nothing is trained on it')
         if where == "grid.targets" and task.kind == "masked_lm":

@@ -286,6 +286,10 @@ class Config(Strict):
         "mini", description="Where data come from: the mini world, the hub, or local files."
     )
     local_data: str = Field("", description="Folder `<task>/<config>/<split>.parquet|jsonl|csv` (provider: local).")
+    task_folders: list[str] = Field(
+        default_factory=list,
+        description="Folders with task files of your own, beside `tasks/` (docs/add_a_task.md).",
+    )
     source_language: Name = Field(
         "qaa", description="Language of training; English, or an artificial language of the mini world."
     )

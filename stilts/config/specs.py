@@ -10,6 +10,8 @@ from typing import Any
 
 from stilts.config.models import Recipe, altered
 from stilts.config.study import Study
+from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
+from stilts.tasks.published import published
 from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
@@ -205,7 +207,60 @@ class Specs:
             "budget_points": {t: self.study.points_of(t) for t in self.grid.targets},
             "retrieval_layer": self.config.retrieval.layer,
             "retrieval_pooling": self.config.retrieval.pooling,
+            "benchmarks": self._benchmarks(),
+            "published": self._published(),
         }
+
+    def _benchmarks(self) -> list[dict]:
+        """Return the benchmarks that have a target in the grid; the mini world has no official languages."""
+        real = self.config.provider != "mini"
+        return [
+            {
+                "benchmark": b.benchmark,
+                "title": b.title,
+                "members": [
+                    {"task": m.task, "group": m.group, "languages": sorted(m.languages) if real else []}
+                    for m in b.members
+                ],
+            }
+            for b in benchmarks()
+            if {m.task for m in b.members} & {*self.grid.targets}
+        ]
+
+    def _published(self) -> list[list]:
+        """Return published values of the grid's targets; nothing of real data stands beside artificial languages."""
+        real = self.config.provider != "mini"
+        return [list(row) for row in published() if real and row.target in self.grid.targets]
+
+    def check(self) -> dict:
+        """Which published numbers an experiment is held against: those of raw encoders, which take no training."""
+        return {"published": [row for row in self._published() if not self.study.tuned(row[1])]}
+
+    def export(self, benchmark: str, backbone: str, recipe: str, point: str) -> dict:
+        """Which predictions make a submission to a benchmark."""
+        members = self.study.submitted(benchmark, point)
+        here = {m.task for m in members}
+        real = self.config.provider != "mini"
+        return {
+            "members": [
+                {
+                    "name": m.name,
+                    "task": slim(self.study.task(m.task), "label_values"),
+                    "languages": m.languages if real else self.study.languages(m.task),
+                }
+                for m in members
+            ],
+            "absent": {m.name: self._absent(m.task) for m in benchmark_of(benchmark).members if m.task not in here},
+            "recipes": self.study.candidates(recipe),
+            "place": [backbone, point],
+            "layer": self.config.retrieval.layer,
+        }
+
+    def _absent(self, target: str) -> str:
+        if target not in self.grid.targets:
+            return "not in this experiment"
+        kind = self.study.task(target).kind
+        return "not under this budget" if kind in EXPORTED else "evaluate.py reads no file of it"
 
     def report(self) -> dict:
         """What the report says beside the tables."""

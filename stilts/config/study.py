@@ -9,7 +9,8 @@ from stilts.config.load import resolve_task
 from stilts.config.models import Backbone, Config, Recipe
 from stilts.config.recipes import translated_rows, translations
 from stilts.errors import UserError, did_you_mean
-from stilts.tasks.arms import arms_of
+from stilts.tasks.arms import BEST, arms_of
+from stilts.tasks.benchmarks import EXPORTED, Member, benchmark_of, benchmarks
 from stilts.tasks.languages import canonical
 from stilts.tasks.spec import TaskSpec
 
@@ -162,6 +163,30 @@ class Study:
         """Return (backbone, recipe, seed) of every run of a target, controls last."""
         g = self.grid
         return arms_of(self.task(target).kind, g.backbones, g.recipes, g.seeds, g.controls, g.control_seeds)
+
+    def candidates(self, recipe: str) -> list[str]:
+        """Return the recipes that an arm draws on: all of the grid for best-per-target, else itself."""
+        return list(self.grid.recipes) if recipe == BEST else [recipe]
+
+    def submitted(self, benchmark: str, point: str) -> list[Member]:
+        """Return the members of a benchmark that the grid has under a budget and a submission has a form for."""
+        here = [m for m in benchmark_of(benchmark).members if m.task in self.grid.targets]
+        return [m for m in here if self.task(m.task).kind in EXPORTED and point in self.points_of(m.task)]
+
+    def submissions(self) -> list[tuple[str, str, str, str, int]]:
+        """Return (benchmark, backbone, recipe, budget point, seed) of every submission that holds anything."""
+        g = self.grid
+        recipes = [*g.recipes, *([BEST] if len(g.recipes) > 1 else [])]
+        points = list(dict.fromkeys(p for t in g.targets for p in self.points_of(t)))
+        return [
+            (b.benchmark, backbone, r, p, s)
+            for b in benchmarks()
+            for p in points
+            if self.submitted(b.benchmark, p)
+            for backbone in g.backbones
+            for r in recipes
+            for s in g.seeds
+        ]
 
     def language_names(self) -> dict[str, str]:
         """Return names of the artificial languages; real codes speak for themselves."""

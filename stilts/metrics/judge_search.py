@@ -46,6 +46,23 @@ def judge_mined(task: TaskSpec, pairs: Columns, pooling: str, data: dict[str, Co
                     yield layer_protocol(layer, pooling, name), language, measure
 
 
+def thresholds(task: TaskSpec, pairs: Columns, layer: int, validation: Columns) -> dict[str, float]:
+    """Return language -> the threshold that is best on validation data, at one hidden state.
+
+    pairs: as in `judge_mined`; validation: columns `id`, `language`, `side`, `gold` of that split.
+    """
+    rows: dict[str, list[int]] = {}
+    for row, key in enumerate(zip(pairs["language"], pairs["layer"], pairs["split"], strict=True)):
+        if key[1:] == (layer, "validation"):
+            rows.setdefault(key[0], []).append(row)
+    found = {}
+    for language, of in _gold_of(validation).items():
+        mined = rows.get(language, [])
+        right = [_right(task, of, pairs["query"][i], pairs["match"][i]) for i in mined]
+        found[language] = best_threshold([pairs["score"][i] for i in mined], right, of.relevant)
+    return found
+
+
 class _Gold:
     """The gold pairs of one language: names of the candidates in order, and the gold of each query in order."""
 

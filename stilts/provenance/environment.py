@@ -29,6 +29,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "mine": TABLES,
     "score": TABLES,
     "summarise": ("pydantic",),
+    "export": ("pyarrow", "pydantic"),
+    "check": ("pydantic",),
     "report": ("jinja2", "markupsafe", "pydantic"),
 }
 

@@ -220,7 +220,10 @@ class ScoreGrid:
 
     def over_targets(self, arm: Arm, tasks: Sequence[TaskSpec], average: str) -> Values:
         """Return the plain mean over targets for each seed; gaps of any target are gaps of the mean."""
-        members = [self.task_score(arm, t, average) for t in tasks]
+        return self.over([self.task_score(arm, t, average) for t in tasks])
+
+    def over(self, members: Sequence[Values]) -> Values:
+        """Return the plain mean of some values for each seed of the experiment; their gaps are gaps of the mean."""
         gaps = tuple(g for m in members for g in m.gaps)
         whole = [s for s in self.seeds if all(s in m.by_seed for m in members)] if members else []
         return Values({s: statistics.fmean(m.by_seed[s] for m in members) for s in whole}, gaps)

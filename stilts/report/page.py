@@ -14,6 +14,7 @@ from stilts.errors import UserError
 from stilts.report.answer import Row, always, answer, controls_say, question, signed, spread
 from stilts.report.chart import Line, layer_chart
 from stilts.report.grid import ALL, BASELINE, SOURCE, ZERO_SHOT
+from stilts.report.sections import benchmark_tables, best_table, published_table
 from stilts.report.style import CSS
 from stilts.report.tables import OVERALL
 from stilts.report.template import CELL, PAGE
@@ -27,6 +28,9 @@ FILES = {
     "languages.csv": "language by language",
     "controls.csv": "each score against each control",
     "retrieval_layers.csv": "retrieval by hidden state",
+    "benchmarks.csv": "the official means of XTREME and XTREME-R",
+    "best_per_target.csv": "the recipe each target takes by its dev scores",
+    "published.csv": "published numbers beside ours",
     "missing.csv": "scores that should be there and are not",
 }
 STAND_IN = {
@@ -98,6 +102,9 @@ def _places(spec: dict[str, Any], tables: dict[str, list[Row]]) -> list[dict[str
                 "controls": _controls(mine["controls.csv"]),
                 "charts": _charts(spec, mine["retrieval_layers.csv"], suffix, number),
                 "languages": _languages(spec, mine, suffix),
+                "benchmarks": benchmark_tables(spec, mine["benchmarks.csv"], suffix, _cell),
+                "best": best_table(mine["best_per_target.csv"], suffix, _cell),
+                "published": published_table(mine["published.csv"], suffix, percent),
             }
         )
     return places

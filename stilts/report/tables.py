@@ -56,7 +56,7 @@ def targets(grid: ScoreGrid) -> Table:
                     protocol,
                     _yes(protocol == grid.headline(task)),
                 ]
-                rows.append([*head, average, str(len(chosen)), *_stats(grid, arm, values, base)])
+                rows.append([*head, average, str(len(chosen)), *stats(grid, arm, values, base)])
     return columns, rows
 
 
@@ -89,7 +89,7 @@ def overall(grid: ScoreGrid) -> Table:
                 base = grid.over_targets(arm._replace(recipe=BASELINE), members, average)
                 listed = " ".join(t.task for t in members)
                 if members:
-                    rows.append([*arm, scope, average, listed, *_stats(grid, arm, values, base, with_target=True)])
+                    rows.append([*arm, scope, average, listed, *stats(grid, arm, values, base, with_target=True)])
     return columns, rows
 
 
@@ -111,7 +111,7 @@ def languages(grid: ScoreGrid, names: dict[str, str]) -> Table:
                         _yes(language == grid.source),
                         metric,
                         str(grid.size(task, language)),
-                        *_stats(grid, arm, values, base),
+                        *stats(grid, arm, values, base),
                     ]
                 )
     return columns, rows
@@ -153,7 +153,7 @@ def retrieval_layers(grid: ScoreGrid) -> Table:
             values = grid.values(arm, task, protocol, chosen)
             base = grid.values(arm._replace(recipe=BASELINE), task, protocol, chosen)
             head = [*arm[:2], role, arm.recipe, task.task, str(layer), pooling, _yes(protocol == grid.headline(task))]
-            rows.append([*head, str(len(chosen)), *_stats(grid, arm, values, base)])
+            rows.append([*head, str(len(chosen)), *stats(grid, arm, values, base)])
     return columns, rows
 
 
@@ -215,8 +215,9 @@ def _scopes(grid: ScoreGrid) -> list[tuple[str, list[TaskSpec]]]:
     return [(g, [t for t in grid.tasks if t.group == g]) for g in groups] + [(OVERALL, grid.tasks)]
 
 
-def _stats(grid: ScoreGrid, arm: Arm, values: Values, base: Values, with_target: bool = False) -> list[str]:
-    paired = arm.recipe in grid.recipes and arm.recipe != BASELINE
+def stats(grid: ScoreGrid, arm: Arm, values: Values, base: Values, with_target: bool = False) -> list[str]:
+    """Return the columns STATS of some values; recipes are compared with the baseline, controls are not."""
+    paired = arm.recipe not in (BASELINE, *grid.controls)
     less = values.minus(base) if paired else Values()
     anchored = BASELINE in grid.recipes
     lost = say_gaps(values.gaps + (base.gaps if paired and anchored else ()), with_target)

@@ -1,6 +1,61 @@
 """The page of the report as a Jinja template. It lies in a module so that the digest of the code covers it."""
 
-PAGE = """<!doctype html>
+MORE = """
+{% if places|selectattr("benchmarks")|list %}
+<h2 id="benchmarks">Benchmarks</h2>
+<p>The official means: the plain mean over a benchmark's tasks of the plain mean over its languages, source language
+included; question answering counts as the mean of F1 and exact match. A mean with a member missing is not printed.</p>
+{% for place in places %}{% for table in place.benchmarks %}{% if table.rows %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ table.caption }}"><table>
+<caption>{{ table.caption }}</caption>
+<thead><tr><th scope="col" class="text">recipe</th>
+{% for head in table.heads %}<th scope="col"{% if head.total %} class="total"{% endif %}>{{ head.name }}
+<small>{{ head.note }}</small></th>{% endfor %}</tr></thead>
+<tbody>{% for row in table.rows %}<tr{% if loop.first %} class="base"{% endif %}><th scope="row">{{ row.recipe }}</th>
+{% for cell in row.cells %}{{ score_cell(cell) }}{% endfor %}</tr>
+{% endfor %}</tbody></table></div>{% endif %}
+{% if table.lost %}<p>Not printed, {{ table.caption }}:</p>
+<ul>{% for text in table.lost %}<li>{{ text }}</li>{% endfor %}</ul>{% endif %}
+{% endfor %}{% endfor %}
+{% endif %}
+
+{% if places|selectattr("best.rows")|list %}
+<h2 id="best">Best per target</h2>
+<p>For each target the recipe with the highest mean score on source-language dev data, over seeds; no test score takes
+part. Targets without dev data take the recipe with the highest mean over the other targets' dev scores.</p>
+{% for place in places if place.best.rows %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ place.best.caption }}"><table>
+<caption>{{ place.best.caption }}</caption>
+<thead><tr><th scope="col" class="text">target</th><th scope="col" class="text">recipe</th>
+<th scope="col" class="text">chosen on</th><th scope="col">all languages</th><th scope="col">zero-shot</th></tr></thead>
+<tbody>{% for row in place.best.rows %}<tr><th scope="row">{{ row.target }}</th><td class="text">{{ row.recipe }}</td>
+<td class="text">{{ row.chosen_on }}</td>{% for cell in row.cells %}{{ score_cell(cell) }}{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+{% endfor %}
+{% endif %}
+
+{% if places|selectattr("published.rows")|list %}
+<h2 id="published">Published numbers</h2>
+<p>What others have reported for the same target, protocol and languages; * computed from published values. Other
+models, data versions and settings stand behind them: read them as a scale, not as a test.</p>
+{% for place in places %}{% with table = place.published %}{% if table.rows %}
+<div class="scroll" tabindex="0" role="region" aria-label="{{ table.caption }}"><table>
+<caption>{{ table.caption }}</caption>
+<thead><tr><th scope="col" class="text">target</th><th scope="col" class="text">metric</th>
+{% for recipe in table.recipes %}<th scope="col">{{ recipe }}<small>ours</small></th>{% endfor %}
+{% for system in table.systems %}<th scope="col" class="{{ "sum" if loop.first }}">{{ system }}
+<small>published</small></th>{% endfor %}</tr></thead>
+<tbody>{% for row in table.rows %}<tr><th scope="row">{{ row.target }}</th><td class="text">{{ row.metric }}</td>
+{% for value in row.ours %}<td>{{ value }}</td>{% endfor %}
+{% for value in row.theirs %}<td class="{{ "sum" if loop.first }}">{{ value }}</td>{% endfor %}</tr>
+{% endfor %}</tbody></table></div>
+<ul>{% for source in table.sources %}<li>{{ source }}</li>{% endfor %}</ul>
+{% endif %}{% endwith %}{% endfor %}
+{% endif %}
+"""
+
+PAGE = (
+    """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -27,7 +82,11 @@ PAGE = """<!doctype html>
 </section>
 {% endfor %}
 <nav aria-label="Contents"><ul>
-<li><a href="#recipes">Targets and recipes</a></li><li><a href="#controls">Controls</a></li>
+<li><a href="#recipes">Targets and recipes</a></li>
+{% if places|selectattr("benchmarks")|list %}<li><a href="#benchmarks">Benchmarks</a></li>{% endif %}
+{% if places|selectattr("best.rows")|list %}<li><a href="#best">Best per target</a></li>{% endif %}
+{% if places|selectattr("published.rows")|list %}<li><a href="#published">Published numbers</a></li>{% endif %}
+<li><a href="#controls">Controls</a></li>
 {% if places|selectattr("charts")|list %}<li><a href="#layers">Retrieval by layer</a></li>{% endif %}
 <li><a href="#languages">Languages</a></li>
 {% if gaps %}<li><a href="#missing">What is missing</a></li>{% endif %}
@@ -49,6 +108,9 @@ to it in points, paired by seed, ± its standard deviation over seeds; small pri
 {% endfor %}</tbody></table></div>
 {% endfor %}{% endfor %}
 
+"""
+    + MORE
+    + """
 <h2 id="controls">Do the scores count?</h2>
 <p>A score says something about transfer only if it beats blind or untrained arms: an encoder with random weights
 (random-init), a model that sees one of two inputs (blind), the commonest answer (majority), an answer of the right type
@@ -140,6 +202,7 @@ and languages; what each word means and what was done stands in docs/data.md.</p
 </body>
 </html>
 """
+)
 
 CELL = """{% macro score_cell(cell) %}<td class="{{ cell.tone }}{{ " total" if cell.total }}">\
 {% if cell.difference %}<b>{{ cell.sign }}&nbsp;{{ cell.difference }}</b>{{ cell.spread }}<small>{{ cell.value }}\

@@ -20,7 +20,7 @@ from stilts.provenance.manifest import is_manifest
 from stilts.reruns.plan import plan_of
 from stilts.reruns.verify import ASIDE_FILES, UNFINISHED
 
-TARGETS = ("all", "scores", "models", "data")  # every rule that only names results
+TARGETS = ("all", "scores", "models", "data", "submission", "check")  # all that can be asked for
 YOUNG = 3600.0  # seconds that unfinished work is left alone for
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# The derived arm whose targets each take the recipe that is best on dev data.
+BEST = "best-per-target"
 # A tagger and a retriever have no second input that could be hidden.
 BLINDABLE = ("pair_classification", "multiple_choice", "span_extraction")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Kind = Literal[
     "pair_classification",
@@ -31,6 +31,20 @@ class Strict(BaseModel):
     """Base of every model read from YAML: unknown keys are errors, values are not coerced across types."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+def stays_inside(value: Any) -> Any:
+    """Return a value unless a name in it leads out of a folder: names become parts of paths below the experiment's.
+
+    value: text, or a list or mapping of texts. Raises ValueError naming the text.
+    """
+    if isinstance(value, str):
+        if value.startswith("/") or "\\" in value or ".." in value.split("/"):
+            raise ValueError(f"`{value}` leaves the folder of the task's data: it must be a plain name")
+    else:
+        for item in value.values() if isinstance(value, dict) else value:
+            stays_inside(item)
+    return value
 
 
 class Source(Strict):
@@ -79,6 +93,11 @@ class Source(Strict):
         "", description="Entity retrieval: configuration whose test split holds the candidates of all languages."
     )
     world: str = Field("", description="Task of the mini world whose raw files are read; empty: the task's own.")
+
+    @field_validator("config", "splits", "aliases", "pairs", "candidates", "world")
+    @classmethod
+    def _plain(cls, value: Any) -> Any:
+        return stays_inside(value)
 
     @property
     def names(self) -> dict[str, list[str]]:
@@ -180,6 +199,11 @@ class TaskSpec(Strict):
             if set(source.splits) != {"train"} or source.languages_in != "none":
                 raise ValueError(f"`translations.{language}` needs `splits: {{train: ...}}` and one configuration")
         return self
+
+    @field_validator("task", "languages")
+    @classmethod
+    def _plain(cls, value: str | list[str]) -> str | list[str]:
+        return stays_inside(value)
 
     @property
     def retrieval(self) -> bool:
