@@ -7,7 +7,9 @@ from typing import NamedTuple
 
 from stilts.miniworld.meaning import ANIMALS, ANIMATE_VERBS, PLACES, ROLES, TIMES, Entity, Event, Sampler, slot_values
 
-ASKED = ("agent", "patient", "place", "time")
+# Most ask for a place or a time: then an exchange of who and whom leaves all words as they are.
+ASKED = ("place", "time", "place", "time", "place", "time", "agent", "patient")
+SLOTS = ("verb", "agent", "patient", "place", "time")
 OTHER_SIDE = {"agent": "patient", "patient": "agent"}
 
 
@@ -53,7 +55,7 @@ def question_pair(rng: Random, sampler: Sampler, label: int) -> QuestionPair:
     fronts = rng.sample(ways, 2)
     first, second = Asked(kept, ask, fronts[0]), Asked(kept, ask, fronts[1])
     if not label:
-        change = _exchange if rng.random() < 0.6 else _replace
+        change = _exchange if rng.random() < 0.8 else _replace
         second = change(rng, sampler, second)
     return QuestionPair(first, second, label)
 
@@ -67,7 +69,7 @@ def _exchange(rng: Random, sampler: Sampler, asked: Asked) -> Asked:
 def _replace(rng: Random, sampler: Sampler, asked: Asked) -> Asked:
     """The same question with another verb, participant, place or time."""
     kept = asked.kept
-    said = [slot for slot in ("verb", *ASKED) if slot != asked.ask and getattr(kept, slot)]
+    said = [slot for slot in SLOTS if slot != asked.ask and getattr(kept, slot)]
     slot = rng.choice(said)
     old = getattr(kept, slot)
     if slot == "verb":

@@ -30,6 +30,16 @@ def _sentence(rng: Random, names: float, half: int | None) -> tuple:
     return ("event", first, rng.random() < 0.2, rng.choice(("", "", "T", "P")))
 
 
+def parsed_sentence(rng: Random) -> tuple:
+    """As `_sentence`, with more of what makes a category depend on a word's place: adjuncts first and last, voices."""
+    sampler = Sampler(rng, names=0.4)
+    first = sampler.event(place=0.85, time=0.85, attribute=0.25, count=0.15, negated=0.2, future=0.2)
+    if rng.random() < 0.25:
+        second = sampler.event(place=0.5, time=0.5, count=0.1, negated=0.2)
+        return ("link", rng.choice(("so", "because", "and")), first, second)
+    return ("event", first, rng.random() < 0.4, rng.choice(("", "T", "P")))
+
+
 def _words(speaker: Speaker, item: tuple) -> list[Word]:
     if item[0] == "is":
         return speaker.description(*item[1:])
@@ -95,9 +105,10 @@ def supertags(world: World, out: Path) -> None:
     folder = out / "ccg"
     folder.mkdir(parents=True, exist_ok=True)
     known: set[str] = set()
-    for split, size in world.sizes_of("ccg", test=False).items():
+    sizes = world.sizes_of("ccg", test=False)
+    for split in sizes:
         lines = []
-        for item in _items(world, "ccg", split, size, 0.25, None):
+        for item in world.draw("ccg", sizes, lambda rng, i: parsed_sentence(rng))[split]:
             tagged = categories(world.speakers[world.source], item)
             known.update(tag for _, tag in tagged)
             lines.append(" ".join(w.form for w, _ in tagged) + "\t" + " ".join(tag for _, tag in tagged))
