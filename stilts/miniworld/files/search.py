@@ -88,6 +88,12 @@ def entity_retrieval(world: World, out: Path) -> None:
         for split in ("train", "validation", "test")
     }
 
+    # More training mentions of the same entities, from a generator of their own: they move no other draw.
+    more = world.rng("mewslix", "train")
+    for i in range(len(known), world.sizes["mewslix_train"]):
+        item = known[i % len(known)]
+        meant["train"].append((item, *entities.mention(more, Sampler(more), item)))
+
     def mention(code: str, split: str, i: int) -> dict:
         item, event, slot = meant[split][i]
         text, start, end = entities.say_mention(world.speakers[code], event, slot)
@@ -125,7 +131,7 @@ def entity_retrieval(world: World, out: Path) -> None:
     for split in ("train", "validation"):
         pairs = [
             {"contextual_mention": mention(world.source, split, i), "entity": entity(world.source, item)}
-            for i, item in enumerate(known)
+            for i, (item, *_) in enumerate(meant[split])
         ]
         write_rows(out, "mewslix", "wikipedia_pairs", split, pairs, schema="mewslix_pairs")
     for code in world.languages:
