@@ -129,15 +129,18 @@ def test_all_alternatives_together_say_nothing():
             assert abs(right[verb] - number / size) < 4 * (number / size * (1 - 1 / size)) ** 0.5
 
 
-def test_what_is_told_leaves_two_of_four_and_the_question_two_others():
-    """Cosmos QA needs its question and its text: either alone halves the alternatives, no more."""
+def test_the_text_leaves_one_or_two_of_four_and_the_question_two():
+    """Cosmos QA: who reads the text but no question is right in 75 %, who reads the question but no text in 50 %."""
+    sizes = Counter()
     for item in SITUATIONS[reading]:
-        true = [
-            c for c in item.choices if any(follows(*((e, c) if item.asked == "effect" else (c, e))) for e in item.told)
-        ]
+        ways = [(e, c) if item.asked == "effect" else (c, e) for c in item.choices for e in item.told]
+        true = [way[item.asked == "effect"] for way in ways if follows(*way)]
         named = [c for c in item.choices if c.agent.head == item.told[item.about].agent.head]
-        assert len(true) == len(named) == 2
+        assert len(named) == 2
         assert [c for c in true if c in named] == [item.choices[item.label]]
+        sizes[len(true)] += 1
+    assert set(sizes) == {1, 2}
+    assert abs(sizes[1] - 1250) < 4 * 25
 
 
 def shared_words(first: list[str], second: list[str]) -> int:
