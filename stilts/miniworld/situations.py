@@ -67,33 +67,31 @@ def _other_verbs(rng: Random, event: Event, right: str, size: int) -> list[str]:
     return rng.sample([verb for verb in ring if verb not in (right, event.verb)], size)
 
 
-def _apart(rng: Random, sampler: Sampler) -> list[Event]:
-    """Three events of one class of verbs without a shared participant, none the usual effect of another."""
-    animate = float(rng.random() < 0.5)
-    while True:
-        events = [
-            sampler.event(animate=animate, place=0.3, time=0.3, attribute=0.0, count=0.0, future=0.0) for _ in range(3)
-        ]
-        heads = [side.head.split()[0] for event in events for side in (event.agent, event.patient)]
-        verbs = {event.verb for event in events}
-        if len(set(heads)) == len(heads) and len(verbs) == 3 and verbs.isdisjoint(EFFECT[verb] for verb in verbs):
-            return events
+def _sequels(event: Event) -> list[str]:
+    """The verbs of an event's usual effect and cause."""
+    return [NEXT[asked][event.verb] for asked in LINKS]
 
 
 def reading(rng: Random, sampler: Sampler) -> Situation:
     """A Cosmos QA item: two events are told, the question asks about one, four alternatives.
 
-    The alternatives cross the participants of the event asked about and of another one with what follows from (or leads
-    to) each of the two. The other one is told in half of the items: then the text makes two alternatives true.
+    The alternatives are the effect and the cause of each of the two events, all said of the participants of the event
+    asked about: which event it is stands in the text, which way it goes in the question.
     """
-    meant, beside, untold = _apart(rng, sampler)
+    animate = float(rng.random() < 0.5)
+    while True:
+        told = tuple(
+            sampler.event(animate=animate, place=0.3, time=0.3, attribute=0.0, count=0.0, future=0.0) for _ in range(2)
+        )
+        heads = [side.head.split()[0] for event in told for side in (event.agent, event.patient)]
+        verbs = [verb for event in told for verb in (event.verb, *_sequels(event))]
+        if len(set(heads)) == len(heads) and len(set(verbs)) == len(verbs):
+            break
     about = rng.randrange(2)
-    told = (meant, beside) if about == 0 else (beside, meant)
-    pair = (meant, rng.choice((beside, untold)))
     asked = rng.choice(("cause", "effect"))
-    choices = [_bare(who, NEXT[asked][what.verb]) for who in pair for what in pair]
-    right = choices[0]
+    choices = [_bare(told[about], verb) for event in told for verb in _sequels(event)]
     rng.shuffle(choices)
+    right = _bare(told[about], NEXT[asked][told[about].verb])
     return Situation(told, about, asked, tuple(choices), choices.index(right))
 
 
