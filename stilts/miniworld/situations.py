@@ -1,7 +1,7 @@
 """Multiple choice that needs its question: reading between the lines, social situations, common sense.
 
-The alternatives of an item are drawn so that, without the question or without what is told, each is as likely as any
-other, also when all of them are seen together.
+All alternatives of an item have the same participants, and their wrong verbs are drawn regardless of what is told: each
+is as likely as any other, also when all of them are seen together.
 """
 
 from __future__ import annotations
@@ -61,52 +61,38 @@ def _bare(event: Event, verb: str) -> Event:
     return Event(verb, Entity(event.agent.head), Entity(event.patient.head))
 
 
-def _other_verbs(rng: Random, event: Event, right: str, size: int) -> list[str]:
-    """Wrong verbs, drawn as the right one falls: evenly from the event's class of verbs, its own verb left out."""
-    ring = ANIMATE_VERBS if event.verb in ANIMATE_VERBS else THING_VERBS
-    return rng.sample([verb for verb in ring if verb not in (right, event.verb)], size)
+def _other_verbs(rng: Random, right: str, size: int) -> list[str]:
+    """Wrong verbs: any others of the class, each as likely, so that a set of verbs says nothing of the right one."""
+    ring = ANIMATE_VERBS if right in ANIMATE_VERBS else THING_VERBS
+    return rng.sample([verb for verb in ring if verb != right], size)
 
 
-def _sequels(event: Event) -> list[str]:
-    """The verbs of an event's usual effect and cause."""
-    return [NEXT[asked][event.verb] for asked in LINKS]
+def _situation(rng: Random, told: tuple[Event, ...], about: int, size: int) -> Situation:
+    """What follows from, or leads to, one of the told events, among `size` verbs said of the same participants."""
+    asked = rng.choice(("cause", "effect"))
+    verb = NEXT[asked][told[about].verb]
+    right = _bare(told[about], verb)
+    choices = [right, *(_bare(told[about], other) for other in _other_verbs(rng, verb, size - 1))]
+    rng.shuffle(choices)
+    return Situation(told, about, asked, tuple(choices), choices.index(right))
 
 
 def reading(rng: Random, sampler: Sampler) -> Situation:
-    """A Cosmos QA item: two events are told, the question asks about one, four alternatives.
-
-    The alternatives are the effect and the cause of each of the two events, all said of the participants of the event
-    asked about: which event it is stands in the text, which way it goes in the question.
-    """
+    """A Cosmos QA item: two events without a shared participant are told, the question asks about one."""
     animate = float(rng.random() < 0.5)
     while True:
         told = tuple(
             sampler.event(animate=animate, place=0.3, time=0.3, attribute=0.0, count=0.0, future=0.0) for _ in range(2)
         )
         heads = [side.head.split()[0] for event in told for side in (event.agent, event.patient)]
-        verbs = [verb for event in told for verb in (event.verb, *_sequels(event))]
-        if len(set(heads)) == len(heads) and len(set(verbs)) == len(verbs):
-            break
-    about = rng.randrange(2)
-    asked = rng.choice(("cause", "effect"))
-    choices = [_bare(told[about], verb) for event in told for verb in _sequels(event)]
-    rng.shuffle(choices)
-    right = _bare(told[about], NEXT[asked][told[about].verb])
-    return Situation(told, about, asked, tuple(choices), choices.index(right))
+        if len(set(heads)) == len(heads) and told[0].verb != told[1].verb:
+            return _situation(rng, told, rng.randrange(2), 4)
 
 
 def social(rng: Random, sampler: Sampler) -> Situation:
-    """A Social IQa item: what someone does to someone, why or what next, three alternatives.
-
-    All have the same participants; the wrong verbs are drawn as the right one falls.
-    """
+    """A Social IQa item: what someone does to someone; why, or what next."""
     event = sampler.event(animate=1.0, place=0.4, time=0.4, attribute=0.2, count=0.0, future=0.0)
-    asked = rng.choice(("cause", "effect"))
-    verb = NEXT[asked][event.verb]
-    right = _bare(event, verb)
-    choices = [right, *(_bare(event, other) for other in _other_verbs(rng, event, verb, 2))]
-    rng.shuffle(choices)
-    return Situation((event,), 0, asked, tuple(choices), choices.index(right))
+    return _situation(rng, (event,), 0, 3)
 
 
 def knowledge(rng: Random, sampler: Sampler) -> Knowledge:
@@ -114,6 +100,6 @@ def knowledge(rng: Random, sampler: Sampler) -> Knowledge:
     event = sampler.core()
     asked = rng.choice(("cause", "effect"))
     right = NEXT[asked][event.verb]
-    choices = [right, *_other_verbs(rng, event, right, 4)]
+    choices = [right, *_other_verbs(rng, right, 4)]
     rng.shuffle(choices)
     return Knowledge(event, asked, tuple(choices), choices.index(right))
