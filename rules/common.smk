@@ -47,7 +47,10 @@ def or_stop(make, *args):
 STARTED = time.time()
 WORKER = []
 # What the mini world holds; a task that no arm reads costs nothing further.
-WORLD_TASKS = "bucc bucc_gold copa hellaswag lareqa mewslix mlm_text mnli panx pawsx squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
+WORLD_TASKS = (
+    "anli bucc bucc_gold ccg copa cosmosqa csqa hellaswag lareqa mewslix mlm_text mlqa mnli panx panx_r pawsx "
+    "qqp siqa snli squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
+)
 STUDY = or_stop(lambda: Study(load_config(config)))
 for line in STUDY.notes if workflow.is_main_process else []:
     print(f"note: {line}", file=sys.stderr)

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from itertools import pairwise
 from random import Random
 
-import numpy as np
 import pytest
 
 from stilts.miniworld import passages
@@ -17,6 +14,7 @@ from stilts.miniworld.lexicon import build_lexicons
 from stilts.miniworld.meaning import Sampler
 from stilts.miniworld.pairs import inference_label, inference_pair, paraphrase_label, paraphrase_pair
 from stilts.miniworld.settings import resolve_world
+from tests.blind_case import blind_score
 
 LEXICONS = build_lexicons(resolve_world({"languages": list(LANGUAGES)}))
 
@@ -71,33 +69,6 @@ def test_answers_stand_in_their_contexts(code):
 
 
 # One-input-only controls
-
-
-def blind_score(texts: list[list[str]], labels: list[int]) -> tuple[float, float]:
-    """Accuracy on held-out items of a softmax regression over words and word pairs of one input; and its 3-sigma bar.
-
-    `texts` are lists of words. The bar is chance plus three standard errors.
-    """
-    features = [set(words) | {f"{a} {b}" for a, b in pairwise(words)} for words in texts]
-    counts = Counter(f for found in features for f in found)
-    index = {f: i for i, f in enumerate(sorted(f for f, n in counts.items() if n >= 5))}
-    x = np.zeros((len(texts), len(index) + 1), np.float32)
-    x[:, -1] = 1
-    for row, found in enumerate(features):
-        for f in found:
-            if f in index:
-                x[row, index[f]] = 1
-    y = np.eye(max(labels) + 1, dtype=np.float32)[labels]
-    cut = len(texts) * 2 // 3
-    w = np.zeros((x.shape[1], y.shape[1]), np.float32)
-    for _ in range(150):
-        z = x[:cut] @ w
-        p = np.exp(z - z.max(1, keepdims=True))
-        p /= p.sum(1, keepdims=True)
-        w -= 0.5 * (x[:cut].T @ (p - y[:cut]) / cut * 4 + 1e-3 * w)
-    right = (x[cut:] @ w).argmax(1) == np.array(labels[cut:])
-    chance = max(Counter(labels[cut:]).values()) / (len(texts) - cut)
-    return float(right.mean()), chance + 3 * float(np.sqrt(chance * (1 - chance) / (len(texts) - cut)))
 
 
 def words_of(speaker: Speaker, *said) -> list[str]:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 
 import pyarrow.parquet as pq
 import pytest
 
 from stilts.miniworld import write_world
 from stilts.miniworld.settings import SIZES
+from stilts.miniworld.write import WRITERS
+from tests.study_case import ROOT
 
 SMALL = {
     "seed": 7,
@@ -50,7 +53,8 @@ def test_the_same_spec_gives_the_same_bytes_and_another_seed_others(world, tmp_p
     first, again, other = digests(world), digests(tmp_path / "again"), digests(tmp_path / "other")
     assert first == again
     assert set(first) == set(other)
-    assert not any(first[path] == other[path] for path in first)
+    # The numbers of the supertags follow from the grammar alone.
+    assert [path for path in first if first[path] == other[path]] == ["ccg/tags_to_id.json"]
 
 
 def test_every_file_is_there(world):
@@ -58,6 +62,9 @@ def test_every_file_is_there(world):
     expected = {"mnli/mnli/train", "mnli/mnli/validation_matched", "squad1/plain_text/train"}
     expected |= {"squad1/plain_text/validation", "squad2/squad_v2/train", "squad2/squad_v2/validation"}
     expected |= {"hellaswag/default/train", "hellaswag/default/validation", "copa/copa/train", "copa/copa/validation"}
+    expected |= {f"anli/plain_text/{split}_r{number}" for split in ("train", "dev") for number in (1, 2, 3)}
+    single = ("snli/plain_text", "qqp/qqp", "cosmosqa/default", "csqa/default", "siqa/default")
+    expected |= {f"{config}/{split}" for config in single for split in ("train", "validation")} | {"panx_r/qaa/train"}
     expected |= {"tydiqa/secondary_task/train", "tydiqa/secondary_task/validation"}
     expected |= {"pawsx/PAWS-X.qaa/train", "udpos/udpos.qaa/train", "panx/PAN-X.qaa/train"}
     expected |= {f"mewslix/{part}" for part in ("wikipedia_pairs/train", "wikipedia_pairs/validation")}
@@ -68,19 +75,30 @@ def test_every_file_is_there(world):
         expected |= {f"{config}/{split}" for config in (f"udpos/udpos.{code}", f"panx/PAN-X.{code}", f"mewslix/{code}")
                      for split in ("validation", "test")}  # fmt: skip
         expected |= {f"xquad/xquad.{code}/validation"}
+        expected |= {f"{config}/{split}" for config in (f"mlqa/mlqa.{code}.{code}", f"panx_r/{code}")
+                     for split in ("validation", "test")}  # fmt: skip
         if code != "qaa":
             expected |= {f"tatoeba/tatoeba.{code}/validation", f"tatoeba_r/{code}-eng/test"}
             expected |= {f"bucc_gold/bucc18.{code}/{split}" for split in ("validation", "test")}
     found = {str(path.relative_to(world).with_suffix("")) for path in world.rglob("*.parquet")}
     assert found == expected
     assert {path.stem for path in (world / "mlm_text").iterdir()} == set(languages)
-    for task in ("xquad", "tydiqa"):
+    for task in ("xquad", "tydiqa", "mlqa"):
         controls = json.loads((world / task / "controls.json").read_text(encoding="utf-8"))
         assert set(controls) == set(languages)
         assert all(set(scores) == {"f1", "exact_match"} for scores in controls.values())
     assert {path.stem for path in (world / "lareqa").iterdir()} == set(languages)
+    assert {path.name for path in (world / "ccg").iterdir()} == {"train.tsv", "validation.tsv", "tags_to_id.json"}
     corpora = {path.name for path in (world / "bucc" / "qad-qaa").iterdir()}
     assert corpora == {f"qad-qaa.{split}.{end}" for split in ("sample", "training") for end in ("qad", "qaa", "gold")}
+
+
+def test_the_workflow_knows_the_folders_of_the_world(world):
+    text = (ROOT / "rules" / "common.smk").read_text(encoding="utf-8")
+    block = text[text.index("WORLD_TASKS = (") :].split(".split()")[0]
+    named = " ".join(re.findall(r'"([^"]*)"', block)).split()
+    assert sorted(named) == named
+    assert set(named) == {path.name for path in world.iterdir()} == set(WRITERS)
 
 
 def test_label_types_are_those_of_the_hub(world):

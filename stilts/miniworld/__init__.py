@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def write_world(spec: dict, out: Path) -> None:
-    """Write every raw file of the world `spec` describes under `out`; see `stilts.miniworld.world.write_world`."""
-    from stilts.miniworld.world import write_world as write
+    """Write every raw file of the world `spec` describes under `out`; see `stilts.miniworld.write.write_world`."""
+    from stilts.miniworld.write import write_world as write
 
     write(spec, out)

@@ -20,6 +20,14 @@ class Word(NamedTuple):
     entity: str = "O"
 
 
+def moved(order: str, front: str) -> str:
+    """The order with constituent `front` at the other end: at the start, or at the end where it starts anyway."""
+    if not front:
+        return order
+    rest = order.replace(front, "")
+    return rest + front if order[0] == front else front + rest
+
+
 class Text:
     """Words with the text they make up. `spans[i]` are the character offsets (start, end) of word i."""
 
@@ -157,16 +165,20 @@ class Speaker:
                 words.append(self.word("passive"))
         return words
 
-    def clause(self, event: Event, passive: bool = False, front: str = "") -> list[Word]:
-        """A statement without its stop. `front` moves constituent "T" or "P" to the other end of the clause."""
+    def arranged(self, event: Event, passive: bool = False, front: str = "") -> list[tuple[str, list[Word]]]:
+        """The constituents of a statement in their order, each with its letter (`constituents`).
+
+        `front` moves constituent "T" or "P" to the other end of the clause.
+        """
         parts = self.constituents(event, passive)
         order = self.language.order
         if self.vary and self.rng.random() < self.vary:
             order = self.language.other_order
-        if front in parts and front:
-            rest = order.replace(front, "")
-            order = rest + front if order[0] == front else front + rest
-        return [word for key in order for word in parts.get(key, ())]
+        return [(key, parts[key]) for key in moved(order, front if front in parts else "") if key in parts]
+
+    def clause(self, event: Event, passive: bool = False, front: str = "") -> list[Word]:
+        """A statement without its stop; see `arranged`."""
+        return [word for _, words in self.arranged(event, passive, front) for word in words]
 
     def sentence(self, event: Event, passive: bool = False, front: str = "") -> list[Word]:
         return [*self.clause(event, passive, front), self.stop()]
@@ -175,24 +187,33 @@ class Speaker:
         """Two clauses joined by "and", "because" or "so"."""
         return [*self.clause(first), self.word(link), *self.clause(second), self.stop()]
 
-    def question(self, event: Event, ask: str) -> list[Word]:
-        """The question for one slot of the event."""
+    def question(self, event: Event, ask: str, front: str = "") -> list[Word]:
+        """The question for one slot of the event; `front` as in `arranged`."""
         parts = self.constituents(event, False, ask)
-        order = self.language.order
-        moved = {"agent": "S", "patient": "O", "place": "P", "time": "T"}.get(ask)
-        if self.language.wh_first and moved:
-            order = moved + order.replace(moved, "")
+        order = moved(self.language.order, front if front in parts else "")
+        first = {"agent": "S", "patient": "O", "place": "P", "time": "T"}.get(ask)
+        if self.language.wh_first and first:
+            order = first + order.replace(first, "")
         return [*(word for key in order for word in parts.get(key, ())), Word("?", "PUNCT")]
+
+    def what_of(self, words: list[Word], link: str) -> list[Word]:
+        """ "... so what?" or "... because what?" of a clause or a phrase."""
+        return [*words, self.word(link), self.word("what", "wh"), Word("?", "PUNCT")]
 
     def answer(self, event: Event, ask: str) -> list[Word]:
         """The short answer: the words that fill the slot in the statement."""
         return [word for word in self.clause(event) if word.slot == ask]
 
+    def described(self, entity: Entity, concept: str, place: Entity | None = None) -> list[tuple[str, list[Word]]]:
+        """The constituents of "X is a ...", with a place or without, in their order (as `arranged`)."""
+        parts = {
+            "S": self.phrase(entity, "agent"),
+            "O": [self.word(concept, "patient")],
+            "V": [self.word("be", "verb")],
+            "P": self.oblique("in", self.phrase(place, "place")) if place else [],
+        }
+        return [(key, parts[key]) for key in self.language.order.replace("T", "") if parts[key]]
+
     def description(self, entity: Entity, concept: str, place: Entity | None = None) -> list[Word]:
         """ "X is a ...", with a place or without."""
-        subject, noun = self.phrase(entity, "agent"), [self.word(concept, "patient")]
-        be = [self.word("be", "verb")]
-        where = self.oblique("in", self.phrase(place, "place")) if place else []
-        order = self.language.order.replace("T", "")
-        parts = {"S": subject, "V": be, "O": noun, "P": where}
-        return [*(word for key in order for word in parts[key]), self.stop()]
+        return [*(word for _, words in self.described(entity, concept, place) for word in words), self.stop()]

@@ -54,6 +54,11 @@ def inference_pair(rng: Random, sampler: Sampler, label: int) -> Pair:
     """
     if rng.random() < 0.25:
         return _polarity_pair(rng, sampler, label)
+    return _stated_pair(rng, sampler, label, 0.15)
+
+
+def _stated_pair(rng: Random, sampler: Sampler, label: int, classes: float) -> Pair:
+    """A pair that differs in what is stated in one slot; classes: share of nouns replaced by their class."""
     core = _plain_core(sampler)
     asked, other, spare = rng.sample(INFERENCE_SLOTS, 3)
     hypothesis = sampler.fill(core, asked)
@@ -65,7 +70,13 @@ def inference_pair(rng: Random, sampler: Sampler, label: int) -> Pair:
     elif label == CONTRADICTION:
         premise = _oppose(rng, sampler, hypothesis, premise, asked)
     styles = [(False, rng.choice(("", "", "T", "P"))) for _ in range(2)]
-    return Pair(premise, _generalise(rng, hypothesis), label, *styles)
+    return Pair(premise, _generalise(rng, hypothesis, classes), label, *styles)
+
+
+def photograph_pair(rng: Random, sampler: Sampler, label: int) -> Pair:
+    """A pair as in SNLI: nothing is denied, and the hypothesis names participants by their class more often."""
+    pair = _stated_pair(rng, sampler, label, 0.4)
+    return pair._replace(second_style=(False, ""))
 
 
 def _plain_core(sampler: Sampler) -> Event:
@@ -109,7 +120,7 @@ def _polarity_pair(rng: Random, sampler: Sampler, label: int) -> Pair:
     return Pair(premise, premise._replace(negated=premise.negated == (label == ENTAILMENT)), label)
 
 
-def _generalise(rng: Random, event: Event, share: float = 0.15) -> Event:
+def _generalise(rng: Random, event: Event, share: float) -> Event:
     """Nouns now and then replaced by their class, with the same chance under every label."""
     agent, patient = event.agent, event.patient
     if rng.random() < share:

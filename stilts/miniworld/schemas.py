@@ -55,6 +55,9 @@ NER_NAMES = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
 SCHEMAS: dict[str, pa.Schema] = {
     "mnli": pa.schema([("premise", S), ("hypothesis", S), ("label", I64), ("idx", I32)]),
     "xnli": pa.schema([("premise", S), ("hypothesis", S), ("label", I64)]),
+    "snli": pa.schema([("premise", S), ("hypothesis", S), ("label", I64)]),
+    "anli": pa.schema([("uid", S), ("premise", S), ("hypothesis", S), ("label", I64), ("reason", S)]),
+    "qqp": pa.schema([("question1", S), ("question2", S), ("label", I64), ("idx", I32)]),
     "pawsx": pa.schema([("sentence1", S), ("sentence2", S), ("label", S)]),
     "squad1": pa.schema([("id", S), ("title", S), ("context", S), ("question", S), ("answers", ANSWERS)]),
     "xquad": pa.schema([("id", S), ("context", S), ("question", S), ("answers", ANSWERS)]),
@@ -84,8 +87,33 @@ SCHEMAS: dict[str, pa.Schema] = {
             ("changed", pa.bool_()),
         ]
     ),
+    "cosmosqa": pa.schema(
+        [
+            ("id", S),
+            ("context", S),
+            ("question", S),
+            ("answer0", S),
+            ("answer1", S),
+            ("answer2", S),
+            ("answer3", S),
+            ("label", I32),
+        ]
+    ),
+    "csqa": pa.schema(
+        [
+            ("id", S),
+            ("question", S),
+            ("question_concept", S),
+            ("choices", pa.struct([("label", pa.list_(S)), ("text", pa.list_(S))])),
+            ("answerKey", S),
+        ]
+    ),
+    "siqa": pa.schema([("context", S), ("question", S), ("answerA", S), ("answerB", S), ("answerC", S), ("label", S)]),
     "udpos": pa.schema([("tokens", pa.list_(S)), ("pos_tags", pa.list_(I64))]),
     "panx": pa.schema([("tokens", pa.list_(S)), ("ner_tags", pa.list_(I64)), ("langs", pa.list_(S))]),
+    "panx_r": pa.schema(
+        [("tokens", pa.list_(S)), ("ner_tags", pa.list_(I64)), ("langs", pa.list_(S)), ("spans", pa.list_(S))]
+    ),
     "tatoeba": pa.schema([("source_sentence", S), ("target_sentence", S), ("source_lang", S), ("target_lang", S)]),
     "tatoeba_r": pa.schema([("sentence1", S), ("sentence2", S), ("lang", S)]),
     "mewslix": pa.schema([("context", MENTION_CONTEXT), ("mention", MENTION)]),
@@ -94,6 +122,7 @@ SCHEMAS: dict[str, pa.Schema] = {
     ),
     "mewslix_entities": pa.schema(list(ENTITY)),
 }
+SCHEMAS["mlqa"] = SCHEMAS["xquad"]
 SCHEMAS["squad2"] = SCHEMAS["tydiqa"] = SCHEMAS["squad1"]
 
 

@@ -9,9 +9,16 @@ from stilts.errors import UserError
 SIZES: dict[str, int] = {
     "mlm_documents": 12000,  # documents a language
     "mnli_train": 12000,
+    "anli_train": 6000,  # over the three rounds
+    "snli_train": 6000,
+    "qqp_train": 6000,
     "squad1_train": 12000,
     "squad2_train": 8000,
     "hellaswag_train": 4000,
+    "cosmosqa_train": 4000,
+    "csqa_train": 3000,
+    "siqa_train": 3000,
+    "ccg_train": 2000,
     "pawsx_train": 2000,
     "copa_train": 1200,
     "udpos_train": 1000,

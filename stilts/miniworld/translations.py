@@ -12,9 +12,11 @@ from pathlib import Path
 
 from stilts.errors import UserError
 
-# Task -> the part of the world that writes it.
-WRITERS = {"mnli": "inference", "squad1": "questions", "squad2": "questions", "hellaswag": "choices", "copa": "choices"}
-TRANSLATED = tuple(WRITERS)
+# The tasks whose training rows can be said in any language of the world.
+TRANSLATED = (
+    *("mnli", "snli", "qqp", "squad1", "squad2"),
+    *("hellaswag", "cosmosqa", "csqa", "siqa", "copa"),
+)
 
 
 def write_translation(spec: dict, task: str, language: str, out: Path) -> dict[str, int]:
@@ -26,17 +28,18 @@ def write_translation(spec: dict, task: str, language: str, out: Path) -> dict[s
 
     from stilts.miniworld.settings import resolve_world
     from stilts.miniworld.world import World
+    from stilts.miniworld.write import WRITERS
 
     world = World(resolve_world(spec))
-    if task not in WRITERS:
-        raise UserError(f"mini world: '{task}' is not translated; translated are {', '.join(WRITERS)}")
+    if task not in TRANSLATED:
+        raise UserError(f"mini world: '{task}' is not translated; translated are {', '.join(TRANSLATED)}")
     if language not in world.languages or language == world.source:
         others = ", ".join(code for code in world.languages if code != world.source)
         raise UserError(f"mini world: '{language}' is no language to translate into; there are {others}")
     world.source = language
     rows = {}
     with tempfile.TemporaryDirectory(dir=out) as place:
-        getattr(world, WRITERS[task])(Path(place))
+        WRITERS[task](world, Path(place))
         for file in sorted((Path(place) / task).glob("*/train.parquet")):
             name = file.relative_to(Path(place) / task).as_posix()
             (out / name).parent.mkdir()
