@@ -17,6 +17,7 @@ import yaml
 from tests.study_case import ROOT, TINY
 
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
+SOURCES += ("benchmarks", "published")
 TAIL = "summarise report"
 MODELS = "train_intermediate train_target predict score"
 BELOW_TRAINING = "train_target predict score"

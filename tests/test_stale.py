@@ -203,7 +203,6 @@ def test_the_plan_covers_every_target_rule():
     assert {name for name, block in rules.items() if "    shell:" not in block} | {"check"} == set(TARGETS)
 
 
-
 def test_tables_of_a_smaller_study_hold_no_old_row(tmp_path):
     """The scores of the larger study still lie there; the really run job reads the grid alone."""
     import csv
