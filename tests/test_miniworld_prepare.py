@@ -26,6 +26,16 @@ RAW = {
 STUDY = Study(load_config({"world": RAW}))
 
 
+# Counts that are meant: SNLI's pairs without a gold label, other languages' rows in TyDi QA's one file, a question
+# that two paragraphs answer.
+HARMLESS = {
+    "snli": ("unlabelled",),
+    "anli+": ("unlabelled",),
+    "tydiqa": ("other_languages",),
+    "lareqa": ("repeated_query",),
+}
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("world")
@@ -70,13 +80,3 @@ def test_every_task_is_prepared_and_nothing_is_mended(world, tmp_path, task):
         # Where something is searched, the file holds candidates beside the questions that are counted.
         search = "side" in table.column_names
         assert table.num_rows == sum(rows.values()) or (search and table.num_rows > sum(rows.values()))
-
-
-# Counts that are meant: SNLI's pairs without a gold label, other languages' rows in TyDi QA's one file, a question
-# that two paragraphs answer.
-HARMLESS = {
-    "snli": ("unlabelled",),
-    "anli+": ("unlabelled",),
-    "tydiqa": ("other_languages",),
-    "lareqa": ("repeated_query",),
-}
