@@ -74,6 +74,10 @@ def test_squad_leaves_unicode_punctuation_and_other_articles():
 def test_mlqa_knows_its_languages_only():
     with pytest.raises(ValueError, match="no language 'fr'"):
         mlqa_normaliser("fr")
+    # The artificial languages of the mini world have local-use codes, and no articles.
+    assert mlqa_normaliser("qaa")("The  die, Fo。") == "the die fo"
+    with pytest.raises(ValueError, match="qu"):
+        mlqa_normaliser("qu")
 
 
 def test_best_over_the_gold_answers():

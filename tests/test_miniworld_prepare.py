@@ -26,6 +26,16 @@ RAW = {
 STUDY = Study(load_config({"world": RAW}))
 
 
+# Counts that are meant: SNLI's pairs without a gold label, other languages' rows in TyDi QA's one file, a question
+# that two paragraphs answer.
+HARMLESS = {
+    "snli": ("unlabelled",),
+    "anli+": ("unlabelled",),
+    "tydiqa": ("other_languages",),
+    "lareqa": ("repeated_query",),
+}
+
+
 @pytest.fixture(scope="module")
 def world(tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("world")
@@ -70,25 +80,3 @@ def test_every_task_is_prepared_and_nothing_is_mended(world, tmp_path, task):
         # Where something is searched, the file holds candidates beside the questions that are counted.
         search = "side" in table.column_names
         assert table.num_rows == sum(rows.values()) or (search and table.num_rows > sum(rows.values()))
-
-
-# Counts that are meant: SNLI's pairs without a gold label, other languages' rows in TyDi QA's one file, a question
-# that two paragraphs answer.
-HARMLESS = {
-    "snli": ("unlabelled",),
-    "anli+": ("unlabelled",),
-    "tydiqa": ("other_languages",),
-    "lareqa": ("repeated_query",),
-}
-
-
-def test_translations_are_said_in_the_language_they_name(tmp_path):
-    from stilts.miniworld.translations import TRANSLATED, write_translation
-
-    for task in TRANSLATED:
-        (tmp_path / task).mkdir()
-        rows = write_translation({**RAW, "source_language": "qaa"}, task, "qab", tmp_path / task)
-        assert sum(rows.values()) == RAW["sizes"].get(f"{task}_train"), task
-        (file,) = (tmp_path / task).glob("*/train.parquet")
-        text = str(read_table(file).to_pylist())
-        assert any("а" <= letter <= "я" for letter in text), task

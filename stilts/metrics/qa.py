@@ -29,6 +29,7 @@ _ARTICLES = {
     "ar": r"\sال^|ال",
     "zh": None,
 }
+_LOCAL_USE = re.compile("q[a-t][a-z]")
 _HAN = re.compile("[\u4e00-\u9fa5]")
 _ASCII_PUNCTUATION = str.maketrans("", "", string.punctuation)
 
@@ -40,10 +41,13 @@ def squad_normalise(text: str) -> str:
 
 
 def mlqa_normaliser(language: str) -> Normaliser:
-    """Return MLQA's normaliser of a language; raises ValueError for a language MLQA does not have."""
-    if language not in _ARTICLES:
+    """Return MLQA's normaliser of a language; raises ValueError for a language MLQA does not have.
+
+    The artificial languages (ISO 639 local-use codes, qaa to qtz) have no articles to leave out.
+    """
+    if language not in _ARTICLES and not _LOCAL_USE.fullmatch(language):
         raise ValueError(f"MLQA's script knows no language {language!r}; it knows {', '.join(sorted(_ARTICLES))}")
-    articles = _ARTICLES[language]
+    articles = _ARTICLES.get(language)
 
     def normalise(text: str) -> str:
         marks = _punctuation()
