@@ -1,12 +1,7 @@
-# The only functions of the workflow: from a validated configuration to paths, specs and digests.
+# The functions of the rules: from a validated configuration to paths, specs and digests.
 
-import os
-import resource
 import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -23,10 +18,10 @@ from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
 from stilts.provenance.store import VARIABLE, Store
-from stilts.reruns.causes import key_of_plan, planned_jobs
-from stilts.reruns.lock import hold_lock, release_stale
+from stilts.reruns.causes import key_of_plan
+from stilts.reruns.lock import release_stale
+from stilts.reruns.pins import with_pins
 from stilts.reruns.records import restore_records
-from stilts.reruns.words import tell
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
 # is up (start_worker). A prefix is no rerun trigger.
@@ -44,8 +39,6 @@ def or_stop(make, *args):
         raise WorkflowError(str(error)) from None
 
 
-STARTED = time.time()
-WORKER = []
 # What the mini world holds; a task that no arm reads costs nothing further.
 WORLD_TASKS = (
     "anli bucc bucc_gold ccg copa cosmosqa csqa hellaswag lareqa mewslix mlm_text mlqa mnli panx panx_r pawsx "
@@ -83,6 +76,17 @@ def spec_of(rule, *names):
     def spec(wildcards):
         values = [int(getattr(wildcards, n)) if n == "seed" else getattr(wildcards, n) for n in names]
         return canonical(or_stop(getattr(SPECS, rule), *values))
+
+    return spec
+
+
+def fetched_of(rule, name, place):
+    """Return a param: the spec of a fetch, with a pin of tasks/revisions.lock.yaml that its data do not have yet."""
+
+    def spec(wildcards):
+        value = getattr(wildcards, name)
+        asked, folder = getattr(SPECS, rule)(value), Path(ROOT) / place.format(value)
+        return canonical(or_stop(with_pins, asked, folder, PROJECT / "tasks" / "revisions.lock.yaml"))
 
     return spec
 
@@ -346,43 +350,9 @@ def all_data(wildcards=None):
     return [data_of(t) for t in all_tasks()]
 
 
-def explain():
-    """Say before the first job what will run, and why."""
-    jobs = planned_jobs(workflow.dag, CONFIG, PROJECT)
-    print(tell(jobs, sum(1 for job in workflow.dag.jobs if job.output)), end="\n\n", file=sys.stderr)
-
-
-def start_worker():
-    """Start the resident worker of this invocation; without it every job imports torch for itself."""
-    if not (CONFIG.runtime.resident_worker and workflow.local_exec and hasattr(os, "pidfd_open")):
-        return
-    path = Path(tempfile.mkdtemp(prefix="stilts-")) / "worker"
-    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
-    WORKER.append(
-        subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=PROJECT)
-    )
-    os.environ.update(STILTS_WORKER=str(path))
-    while not path.exists() and WORKER[0].poll() is None:
-        time.sleep(0.1)
-
-
 def fetched(wildcards=None):
     """Return the raw files of the grid's tasks where they came from the hub; their manifests name the commits."""
     if CONFIG.provider != "hub":
         return []
     tasks = {member for t in read_tasks() for member in STUDY.task(t).union or [t]}
     return [f"{ROOT}/raw/{t}/manifest.json" for t in sorted(tasks)]
-
-
-def finish(done):
-    """Print where the report lies and what this invocation cost, or how to go on after a failure."""
-    for worker in WORKER:
-        worker.terminate()
-        worker.wait()
-        shutil.rmtree(Path(worker.args[-1]).parent, ignore_errors=True)
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    figures = {"started": STARTED, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}
-    command = [sys.executable, "-m", "scripts.finish", "--root", ROOT]
-    command += [f"--{k}={v:.3f}" for k, v in figures.items()] + ([] if done else ["--failed"])
-    command += ["--scored"] if any(job.rule.name == "summarise" for job in workflow.dag.jobs) else []
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, check=False)

@@ -65,7 +65,7 @@ rule fetch:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("fetch", "task"),
+        spec=fetched_of("fetch", "task", "raw/{}"),
         code=code_of("fetch"),
         versions=versions_of("fetch"),
         local=local_folder,

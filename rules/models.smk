@@ -18,7 +18,7 @@ rule fetch_backbone:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("fetch_backbone", "backbone"),
+        spec=fetched_of("fetch_backbone", "backbone", "models/pretrained/{}/fetched"),
         code=code_of("fetch_backbone"),
         versions=versions_of("fetch_backbone"),
         local=local_folder,

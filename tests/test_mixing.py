@@ -18,9 +18,9 @@ from stilts.model.checkpoint import save_encoder
 from stilts.tokens.joined import JoinedItems, join
 from stilts.tokens.sequences import Items
 from stilts.train import loop
+from stilts.train.cotraining import IGNORE, TextItems, draw_documents
 from stilts.train.plan import make_plan, task_shares, task_steps, text_steps, with_text
 from stilts.train.setup import Sources, make_part, make_text_part
-from stilts.train.text import IGNORE, TextItems, draw_documents
 from tests.engine_case import (
     TRAINED,
     make_tokenizer,

@@ -251,3 +251,46 @@ def test_words_name_a_changed_input(finished, planner, tmp_path):
     study = copied(finished, tmp_path / "copy of a study")
     append(SCORE, " ")(study)
     assert f"other content: {SCORE}" in planner(study, TINY)[2]
+
+
+@pytest.fixture
+def fetched(tmp_path) -> tuple[Path, Path, Path]:
+    """Return (project, results, configuration) where a task has been fetched from a hub, its commit pinned since."""
+    from stilts.config.load import load_config
+    from stilts.config.specs import Specs
+    from stilts.config.study import Study
+    from stilts.provenance.code import code_files
+    from stilts.provenance.environment import environment_digest
+    from stilts.provenance.key import Key
+    from stilts.provenance.manifest import canonical, write_manifest
+
+    hub = {"source": "hub", "id": "nobody/encoder", "layers": 2, "revision": "e" * 40}
+    raw = {"experiment": "pins", "provider": "hub", "source_language": "en", "backbones": {"mini": hub}}
+    raw |= {"grid": {"recipes": ["none"], "targets": ["pawsx"], "seeds": [1], "controls": []}, "recipes": {"none": {}}}
+    raw |= {"tasks": {"pawsx": {"source": {"revision": None}}}}
+    folder = tmp_path / "results of a study"
+    place = folder / "results/pins/raw/pawsx"
+    place.mkdir(parents=True)
+    write_manifest(place, {"repository": "google/xtreme", "revision": "a" * 40})
+    spec = canonical(Specs(Study(load_config(raw))).fetch("pawsx"))
+    key = Key("fetch", spec, code_files("scripts.fetch"), environment_digest("fetch"), {})
+    (place / "key.json").write_text(key.dump(), encoding="utf-8")
+    return clone(tmp_path / "clone"), folder, write(tmp_path / "pins.yaml", raw)
+
+
+@pytest.mark.parametrize(
+    ("pin", "again"), [("", False), ("a", False), ("b", True)], ids=["no pin", "the commit that is there", "another"]
+)
+def test_a_pin_fetches_again_only_what_is_another_commit(fetched, planner, pin, again):
+    project, folder, config = fetched
+    if pin:
+        lock = f"repositories:\n  datasets/google/xtreme@main: {pin * 40}\n  datasets/other/one@main: {'c' * 40}\n"
+        (project / "tasks/revisions.lock.yaml").write_text(lock, encoding="utf-8")
+    planned = planner(folder, config, project)[1]
+    assert (("fetch", "results/pins/raw/pawsx/manifest.json") in planned) == again
+
+
+def test_a_revision_pinned_in_the_task_fetches_again(fetched, planner):
+    project, folder, config = fetched
+    edit(config, "revision: null", f"revision: {'b' * 40}")
+    assert ("fetch", "results/pins/raw/pawsx/manifest.json") in planner(folder, config, project)[1]

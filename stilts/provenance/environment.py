@@ -29,7 +29,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "mine": TABLES,
     "score": TABLES,
     "summarise": ("pydantic",),
-    "export": ("pyarrow", "pydantic"),
+    "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
     "report": ("jinja2", "markupsafe", "pydantic"),
 }

@@ -21,9 +21,9 @@ from stilts.tokens.dual import DualItems, trained_queries
 from stilts.tokens.joined import JoinedItems, join
 from stilts.tokens.sequences import Items
 from stilts.tokens.store import TokenSplit
+from stilts.train.cotraining import TextItems, draw_documents
 from stilts.train.loop import Part
 from stilts.train.plan import cap_examples, generator
-from stilts.train.text import TextItems, draw_documents
 
 EVAL_BATCH = 8192
 

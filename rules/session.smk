@@ -1,0 +1,49 @@
+# What happens around a run: why it runs, the resident worker, the summary.
+
+import os
+import resource
+import shutil
+import subprocess
+import tempfile
+import time
+
+from stilts.reruns.causes import planned_jobs
+from stilts.reruns.lock import hold_lock
+from stilts.reruns.words import tell
+
+STARTED = time.time()
+WORKER = []
+
+
+def explain():
+    """Say before the first job what will run, and why."""
+    jobs = planned_jobs(workflow.dag, CONFIG, PROJECT)
+    print(tell(jobs, sum(1 for job in workflow.dag.jobs if job.output)), end="\n\n", file=sys.stderr)
+
+
+def start_worker():
+    """Start the resident worker of this invocation; without it every job imports torch for itself."""
+    if not (CONFIG.runtime.resident_worker and workflow.local_exec and hasattr(os, "pidfd_open")):
+        return
+    path = Path(tempfile.mkdtemp(prefix="stilts-")) / "worker"
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    WORKER.append(
+        subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=PROJECT)
+    )
+    os.environ.update(STILTS_WORKER=str(path))
+    while not path.exists() and WORKER[0].poll() is None:
+        time.sleep(0.1)
+
+
+def finish(done):
+    """Print where the report lies and what this invocation cost, or how to go on after a failure."""
+    for worker in WORKER:
+        worker.terminate()
+        worker.wait()
+        shutil.rmtree(Path(worker.args[-1]).parent, ignore_errors=True)
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    figures = {"started": STARTED, "cpu": sum(u.ru_utime + u.ru_stime for u in used)}
+    command = [sys.executable, "-m", "scripts.finish", "--root", ROOT]
+    command += [f"--{k}={v:.3f}" for k, v in figures.items()] + ([] if done else ["--failed"])
+    command += ["--scored"] if any(job.rule.name == "summarise" for job in workflow.dag.jobs) else []
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(PROJECT)}, check=False)
