@@ -21,6 +21,9 @@ help: ## Show this list
 reproduce: env ## Run the study (EXPERIMENT, CORES, ARGS)
 	@$(RUN) snakemake $(if $(CORES),--cores $(CORES)) $(if $(EXPERIMENT),--configfile experiments/$(EXPERIMENT).yaml) $(ARGS)
 
+why: env ## Say what the next run would do, and why (EXPERIMENT, ARGS="--json")
+	@$(RUN) scripts.why $(CONFIGFILE) $(ARGS)
+
 compare: env ## Show what changed: A=before B=after (EXPERIMENT, ARGS="--languages"); alone: now against the last kept run
 	@$(RUN) scripts.compare $(CONFIGFILE) $(if $(A)$(B),"$(A)") $(if $(B),"$(B)") $(ARGS)
 

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import time
 from pathlib import Path
 
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent

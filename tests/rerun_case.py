@@ -26,6 +26,7 @@ ALL = "ALL"
 ARM = r"(?P<backbone>[^/]+)/(?P<recipe>[^/]+)/(?P<target>[^/]+)"
 PLACES = {
     "make_world": r"world",
+    "make_translation": r"world/(?P<task>[^/]+)",
     "fetch": r"raw/(?P<task>[^/]+)",
     "prepare": r"data/(?P<task>[^/]+)",
     "train_tokenizer": r"tokenizers/(?P<backbone>[^/]+)",

@@ -138,6 +138,7 @@ CODE: dict[str, tuple[Edit, str]] = {
         replace("tasks/xquad.yaml", "version: 1", "version: 2"),
         "prepare tokenize: task=xquad; train_target predict score: target=xquad; TAIL",
     ),
+    "a published number, which no stand-in shows": (append("published/xtreme.yaml", "# more\n"), ""),
     "a rule's command": (
         replace("rules/predictions.smk", "python -m scripts.mine --spec", "python -m  scripts.mine --spec"),
         "mine score: target=tatoeba; TAIL",

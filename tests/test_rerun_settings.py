@@ -102,6 +102,20 @@ CASES: dict[str, tuple[dict, str]] = {
         {"recipes": {"multi": {"tasks": ["squad1", "hellaswag", "mnli"]}}},
         f"prepare tokenize: task=mnli; {OF_MULTI}",
     ),
+    "settings of one recipe": ({"recipes": {"multi": {"training": {"epochs": 2}}}}, OF_MULTI),
+    "text beside a recipe": (
+        {"recipes": {"multi": {"masked_lm": {"corpus": "mlm_text", "rate": 0.25}}}},
+        OF_MULTI,
+    ),
+    "translated rows": (
+        {"recipes": {"multi": {"translated": ["qab"]}}},
+        f"make_translation prepare tokenize: task=squad1.qab|hellaswag.qab; {OF_MULTI}",
+    ),
+    "a chain": (
+        {"recipes": {"squad1": {"tasks": ["squad1"]}, "multi": {"after": "squad1"}}},
+        f"train_intermediate: recipe=squad1; {OF_MULTI}",
+    ),
+    "a folder of task files that nothing is read from": ({"task_folders": []}, ""),
     # Target training.
     "target learning rate": (target(learning_rate=2e-3), EVERY_MODEL),
     "target epochs": (target(epochs=2), EVERY_MODEL),
@@ -121,6 +135,10 @@ CASES: dict[str, tuple[dict, str]] = {
     "length of one target": (
         {"target": {"tasks": {"pawsx": {"max_length": 48}}}},
         "train_target predict score: target=pawsx; TAIL",
+    ),
+    "a target with a chain": (
+        {"tasks": {"xcopa": {"train_chain": ["siqa"]}}},
+        "prepare tokenize: task=siqa; train_target predict score: target=xcopa; TAIL",
     ),
     # Budget points.
     "a depth less": ({"budget": {"depths": ["full"]}}, "TAIL"),
