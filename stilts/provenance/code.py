@@ -8,25 +8,20 @@ project declares it: `DATA_FILES = ("names.txt",)`, paths from the module's fold
 
 from __future__ import annotations
 
-import ast
 import hashlib
 from collections import deque
 from functools import cache
 from pathlib import Path
 
 from stilts.errors import UserError
+from stilts.provenance.source import PACKAGES, facts_of
 
 ROOT = Path(__file__).resolve().parents[2]
-PACKAGES = ("stilts", "scripts")
-DYNAMIC = {"__import__", "exec", "eval"}
-DYNAMIC_METHODS = {"import_module", "run_path", "run_module"}
-LOADERS = ("importlib", "runpy", "pkgutil", "imp", "zipimport")
-HARMLESS = {"importlib.metadata", "importlib.resources"}  # they read files and import nothing
 # They only show progress, or record and keep what was computed: no edit of theirs can change a result.
 NEUTRAL = (
     "stilts/progress.py",
     "stilts/data/bars.py",
-    *(f"stilts/provenance/{name}.py" for name in ("code", "environment", "key", "machine", "store")),
+    *(f"stilts/provenance/{name}.py" for name in ("code", "environment", "key", "machine", "source", "store")),
 )
 
 
@@ -38,7 +33,7 @@ def code_digest(module: str, root: Path = ROOT) -> str:
 def code_files(module: str, root: Path = ROOT) -> dict[str, str]:
     """Return file -> fingerprint (hex) of a module's closure and of the data files it declares; names from root."""
     files = [p for p in closure(module, root) if not _is_neutral(p, root)]
-    prints = {p.relative_to(root).as_posix(): _fingerprint(p) for p in files}
+    prints = {p.relative_to(root).as_posix(): facts_of(p, root).fingerprint for p in files}
     data = {d.relative_to(root).as_posix(): _bytes_print(d) for d in declared(module, root)}
     return dict(sorted((prints | data).items()))
 
@@ -57,6 +52,7 @@ def closure(module: str, root: Path = ROOT) -> list[Path]:
     return sorted(reached(module, root))
 
 
+@cache
 def reached(module: str, root: Path = ROOT) -> dict[Path, Path | None]:
     """Return file -> the file whose import reaches it first (by the fewest steps), for a module's closure.
 
@@ -70,7 +66,7 @@ def reached(module: str, root: Path = ROOT) -> dict[Path, Path | None]:
     queue = deque(start)
     while queue:
         path = queue.popleft()
-        for file in (file for name in _imports(path, root) for file in _files(name, root)):
+        for file in (file for name in facts_of(path, root).imports for file in _files(name, root)):
             if file not in found:
                 found[file] = path
                 queue.append(file)
@@ -87,6 +83,7 @@ def _is_neutral(path: Path, root: Path) -> bool:
     return path.relative_to(root).as_posix() in NEUTRAL
 
 
+@cache
 def _files(module: str, root: Path) -> list[Path]:
     """Return the file of a module (or of the package that holds the name) and the `__init__` of its parents."""
     parts = module.split(".")
@@ -104,85 +101,15 @@ def _files(module: str, root: Path) -> list[Path]:
 
 
 @cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), str(path))
-
-
-@cache
-def _imports(path: Path, root: Path) -> tuple[str, ...]:
-    names: list[str] = []
-    package = path.relative_to(root).parent.parts
-    for node in ast.walk(_parse(path)):
-        found: list[str] = []
-        if isinstance(node, ast.Import):
-            found = [a.name for a in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
-            start = ".".join(p for p in (base, node.module or "") if p)
-            # `from a import b`: b is a module or a name of a, so both files count; the module itself is no loader.
-            found = [f"{start}.{a.name}" for a in node.names]
-            if start.split(".")[0] in PACKAGES and any(a.name == "*" for a in node.names):
-                raise _hidden(path, node, f"from {start} import *")
-            names.append(start)
-        elif isinstance(node, ast.Call):
-            name, method = getattr(node.func, "id", ""), getattr(node.func, "attr", "")
-            if name in DYNAMIC or method in DYNAMIC_METHODS:
-                raise _hidden(path, node, f"{name or method}()")
-        for name in found:
-            if name.split(".")[0] in LOADERS and ".".join(name.split(".")[:2]) not in HARMLESS:
-                raise _hidden(path, node, f"import of {name}")
-        names += found
-    return tuple(names)
-
-
-def _hidden(path: Path, node: ast.stmt | ast.expr, what: str) -> UserError:
-    return UserError(f"{path}:{node.lineno}: {what} hides what it runs from the code digest; import by name instead")
-
-
-@cache
 def _data_files(path: Path, root: Path) -> tuple[Path, ...]:
-    """Return the files a module declares in `DATA_FILES`, a literal tuple or list of paths from its own folder."""
-    for node in _parse(path).body:
-        names = [getattr(t, "id", "") for t in getattr(node, "targets", [])]
-        if "DATA_FILES" not in names:
-            continue
-        try:
-            found = [(path.parent / name).resolve() for name in ast.literal_eval(node.value)]
-        except (ValueError, TypeError):
-            raise UserError(f"{path}:{node.lineno}: DATA_FILES must be a literal tuple of file names") from None
-        for file in found:
-            if not file.is_file() or not file.is_relative_to(root.resolve()):
-                raise UserError(f"{path}:{node.lineno}: DATA_FILES names {file}, which is no file of the project")
-        return tuple(root / file.relative_to(root.resolve()) for file in found)
-    return ()
+    """Return the files a module declares; raises UserError for one that is no file of the project."""
+    found = [(path.parent / name).resolve() for name in facts_of(path, root).data]
+    for file in found:
+        if not file.is_file() or not file.is_relative_to(root.resolve()):
+            raise UserError(f"{path}: DATA_FILES names {file}, which is no file of the project")
+    return tuple(root / file.relative_to(root.resolve()) for file in found)
 
 
 @cache
 def _bytes_print(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]
-
-
-@cache
-def _fingerprint(path: Path) -> str:
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            del body[0]  # a docstring, wherever it stands
-    return hashlib.sha256(_dump(tree).encode()).hexdigest()[:12]
-
-
-def _dump(node: object) -> str:
-    """Return a syntax tree as text that no Python version changes: unset fields, which versions add, are left out."""
-    if isinstance(node, ast.AST):
-        fields = ((name, getattr(node, name, None)) for name in sorted(node._fields))
-        inside = ",".join(f"{name}={_dump(value)}" for name, value in fields if value is not None and value != [])
-        return f"{type(node).__name__}({inside})"
-    if isinstance(node, list):
-        return f"[{','.join(map(_dump, node))}]"
-    return repr(node)
-
-
-def _is_text(node: ast.AST) -> bool:
-    value = getattr(node, "value", None)
-    return isinstance(node, ast.Expr) and isinstance(value, ast.Constant) and isinstance(value.value, str)
