@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import sys
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 
@@ -13,6 +15,15 @@ def _device() -> str:
     """Return the name of the GPU that the job used, or "cpu"."""
     torch = sys.modules.get("torch")  # in the resident worker it is there in every job, so being there says nothing
     return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_initialized() else "cpu"
+
+
+def _driver() -> dict[str, str]:
+    """Return the versions of CUDA and of the GPU's driver, where the job used a GPU."""
+    if _device() == "cpu":
+        return {}
+    said = Path("/proc/driver/nvidia/version")
+    found = re.search(r"\d+\.\d+(\.\d+)?", said.read_text(encoding="utf-8")) if said.is_file() else None
+    return {"cuda": str(sys.modules["torch"].version.cuda), "driver": found[0] if found else "unknown"}
 
 
 def environment() -> dict[str, Any]:
@@ -32,5 +43,6 @@ def environment() -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **versions},
         "device": _device(),
+        **_driver(),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
     }
