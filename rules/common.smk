@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from inspect import signature
 from pathlib import Path
 
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
@@ -69,23 +70,30 @@ wildcard_constraints:
     seed=r"\d+",
 
 
-def spec_of(rule, *names):
-    """Return a param: the canonical spec of a rule for the wildcards named."""
+def spec_of(rule):
+    """Return a param: the canonical spec of a rule for the wildcards that its method of `Specs` asks for."""
+    method = getattr(SPECS, rule)
 
     def spec(wildcards):
-        values = [int(getattr(wildcards, n)) if n == "seed" else getattr(wildcards, n) for n in names]
-        return canonical(or_stop(getattr(SPECS, rule), *values))
+        return canonical(or_stop(method, *values_of(method, wildcards)))
 
     return spec
 
 
-def fetched_of(rule, name, place):
+def values_of(method, wildcards):
+    """Return the wildcards that a method of `Specs` names, a seed as a number."""
+    values = {name: getattr(wildcards, name) for name in signature(method).parameters}
+    return [int(value) if name == "seed" else value for name, value in values.items()]
+
+
+def fetched_of(rule, place, below=""):
     """Return a param: the spec of a fetch, with a pin of tasks/revisions.lock.yaml that its data do not have yet."""
+    method = getattr(SPECS, rule)
 
     def spec(wildcards):
-        value = getattr(wildcards, name)
-        asked, folder = getattr(SPECS, rule)(value), Path(ROOT) / place.format(value)
-        return canonical(or_stop(with_pins, asked, folder, PROJECT / "tasks" / "revisions.lock.yaml"))
+        (name,) = values_of(method, wildcards)
+        folder, lock = Path(ROOT) / place / name / below, PROJECT / "tasks" / "revisions.lock.yaml"
+        return canonical(or_stop(with_pins, method(name), folder, lock))
 
     return spec
 
@@ -100,9 +108,9 @@ def versions_of(rule):
     return or_stop(environment_digest, rule, PROJECT)
 
 
-def gpus_of(rule, *names):
+def gpus_of(rule):
     """Return a resource: the GPUs a job asks for. What the store holds already asks for none."""
-    spec, code, versions = spec_of(rule, *names), code_of(rule), versions_of(rule)
+    spec, code, versions = spec_of(rule), code_of(rule), versions_of(rule)
 
     def gpus(wildcards, input):
         if not CONFIG.runtime.gpus or STORE is None:

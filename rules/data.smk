@@ -40,7 +40,7 @@ rule make_translation:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("make_translation", "task", "language"),
+        spec=spec_of("make_translation"),
         code=code_of("make_translation"),
         versions=versions_of("make_translation"),
     message:
@@ -65,7 +65,7 @@ rule fetch:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=fetched_of("fetch", "task", "raw/{}"),
+        spec=fetched_of("fetch", "raw"),
         code=code_of("fetch"),
         versions=versions_of("fetch"),
         local=local_folder,
@@ -93,7 +93,7 @@ rule prepare:
         mem_mb=4000,
         runtime=30,
     params:
-        spec=spec_of("prepare", "task"),
+        spec=spec_of("prepare"),
         code=code_of("prepare"),
         versions=versions_of("prepare"),
     message:

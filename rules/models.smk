@@ -18,7 +18,7 @@ rule fetch_backbone:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=fetched_of("fetch_backbone", "backbone", "models/pretrained/{}/fetched"),
+        spec=fetched_of("fetch_backbone", "models/pretrained", "fetched"),
         code=code_of("fetch_backbone"),
         versions=versions_of("fetch_backbone"),
         local=local_folder,
@@ -42,11 +42,11 @@ rule pretrain:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
-        gpu=gpus_of("pretrain", "backbone", "seed"),
+        gpu=gpus_of("pretrain"),
         mem_mb=4000,
         runtime=240,
     params:
-        spec=spec_of("pretrain", "backbone", "seed"),
+        spec=spec_of("pretrain"),
         code=code_of("pretrain"),
         versions=versions_of("pretrain"),
     message:
@@ -71,7 +71,7 @@ rule randomise:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("randomise", "backbone", "seed"),
+        spec=spec_of("randomise"),
         code=code_of("randomise"),
         versions=versions_of("randomise"),
     message:
@@ -97,11 +97,11 @@ rule train_intermediate:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
-        gpu=gpus_of("train_intermediate", "backbone", "recipe", "seed"),
+        gpu=gpus_of("train_intermediate"),
         mem_mb=4000,
         runtime=240,
     params:
-        spec=spec_of("train_intermediate", "backbone", "recipe", "seed"),
+        spec=spec_of("train_intermediate"),
         code=code_of("train_intermediate"),
         versions=versions_of("train_intermediate"),
     message:
@@ -128,11 +128,11 @@ rule train_target:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
-        gpu=gpus_of("train_target", "recipe", "target", "depth", "seed"),
+        gpu=gpus_of("train_target"),
         mem_mb=4000,
         runtime=240,
     params:
-        spec=spec_of("train_target", "recipe", "target", "depth", "seed"),
+        spec=spec_of("train_target"),
         code=code_of("train_target"),
         versions=versions_of("train_target"),
     message:

@@ -19,12 +19,12 @@ rule predict:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
-        gpu=gpus_of("predict", "recipe", "target", "point"),
+        gpu=gpus_of("predict"),
         mem_mb=4000,
         runtime=240,
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
-        spec=spec_of("predict", "recipe", "target", "point"),
+        spec=spec_of("predict"),
         code=code_of("predict"),
         versions=versions_of("predict"),
     message:
@@ -48,12 +48,12 @@ rule embed:
         "../envs/train.yaml"
     threads: CONFIG.runtime.threads
     resources:
-        gpu=gpus_of("embed", "point"),
+        gpu=gpus_of("embed"),
         mem_mb=4000,
         runtime=240,
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
-        spec=spec_of("embed", "target", "point"),
+        spec=spec_of("embed"),
         code=code_of("embed"),
         versions=versions_of("embed"),
     message:
@@ -79,7 +79,7 @@ rule mine:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("mine", "target"),
+        spec=spec_of("mine"),
         code=code_of("mine"),
         versions=versions_of("mine"),
     message:

@@ -104,7 +104,7 @@ rule export:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("export", "benchmark", "backbone", "recipe", "point"),
+        spec=spec_of("export"),
         code=code_of("export"),
         versions=versions_of("export"),
     message:

@@ -19,7 +19,7 @@ rule score:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("score", "backbone", "recipe", "target", "point", "seed"),
+        spec=spec_of("score"),
         code=code_of("score"),
         versions=versions_of("score"),
     message:

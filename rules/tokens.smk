@@ -18,7 +18,7 @@ rule train_tokenizer:
         mem_mb=2000,
         runtime=30,
     params:
-        spec=spec_of("train_tokenizer", "backbone"),
+        spec=spec_of("train_tokenizer"),
         code=code_of("train_tokenizer"),
         versions=versions_of("train_tokenizer"),
     message:
@@ -46,7 +46,7 @@ rule tokenize:
         mem_mb=4000,
         runtime=30,
     params:
-        spec=spec_of("tokenize", "backbone", "task"),
+        spec=spec_of("tokenize"),
         code=code_of("tokenize"),
         versions=versions_of("tokenize"),
     message:

@@ -210,3 +210,11 @@ def test_words_when_nothing_is_there(planner, tmp_path):
 
 def test_words_when_nothing_is_to_do(finished, planner, tmp_path):
     assert "Nothing will run: all 180 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
+
+
+def test_jobs_with_an_encoder_ask_for_a_gpu_where_the_experiment_has_one(planner, tmp_path):
+    planner(tmp_path, write(tmp_path / "edited.yaml", merged(tiny(), {"runtime": {"gpus": 1}})))
+    asked = {rule: planner.answer["gpus"][output] for rule, output in planner.answer["planned"]}
+    with_encoder = {"pretrain", "train_intermediate", "train_target", "predict", "embed"}
+    assert asked == {rule: int(rule in with_encoder) for rule in asked}
+    assert with_encoder < set(asked)
