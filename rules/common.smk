@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from functools import cache
 from inspect import signature
 from pathlib import Path
 
@@ -72,18 +73,18 @@ wildcard_constraints:
 
 def spec_of(rule):
     """Return a param: the canonical spec of a rule for the wildcards that its method of `Specs` asks for."""
-    method = getattr(SPECS, rule)
+    method, names = getattr(SPECS, rule), list(signature(getattr(SPECS, rule)).parameters)
 
-    def spec(wildcards):
-        return canonical(or_stop(method, *values_of(method, wildcards)))
+    @cache  # Snakemake asks again at every round of its scheduler
+    def made(*values):
+        return canonical(or_stop(method, *values))
 
-    return spec
+    return lambda wildcards: made(*values_of(names, wildcards))
 
 
-def values_of(method, wildcards):
-    """Return the wildcards that a method of `Specs` names, a seed as a number."""
-    values = {name: getattr(wildcards, name) for name in signature(method).parameters}
-    return [int(value) if name == "seed" else value for name, value in values.items()]
+def values_of(names, wildcards):
+    """Return some wildcards, a seed as a number."""
+    return [int(getattr(wildcards, name)) if name == "seed" else getattr(wildcards, name) for name in names]
 
 
 def fetched_of(rule, place, below=""):
@@ -91,7 +92,7 @@ def fetched_of(rule, place, below=""):
     method = getattr(SPECS, rule)
 
     def spec(wildcards):
-        (name,) = values_of(method, wildcards)
+        (name,) = values_of(signature(method).parameters, wildcards)
         folder, lock = Path(ROOT) / place / name / below, PROJECT / "tasks" / "revisions.lock.yaml"
         return canonical(or_stop(with_pins, method(name), folder, lock))
 
