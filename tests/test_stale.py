@@ -259,19 +259,23 @@ def test_pruning_takes_what_is_unused_and_unlinked(tmp_path, capsys):
     old = time.time() - 40 * 24 * HOURS
     for key in ("aa11", "cc33"):
         os.utime(store.place(key) / "entry.json", (old, old))
-    (store.root / "tmp" / "half").mkdir(parents=True)
-    os.utime(store.root / "tmp" / "half", (old, old))
+    half = store.root / "tmp" / f"{'a' * 12}-42-{'b' * 8}"
+    for folder in (half, store.root / "tmp" / "thesis"):  # the second is not the store's
+        folder.mkdir(parents=True)
+        os.utime(folder, (old, old))
     where = ["--store", str(store.root)]
     assert store_prune.main([*where, "--dry-run"]) == 0
     shown = capsys.readouterr().out
     assert "40.0 days  score" in shown
     assert "1 of 3 entries" in shown
-    assert "half" in shown
+    assert half.name in shown
+    assert "thesis" not in shown
     assert [store.has(k) for k in keys] == [True, True, True]
     assert store_prune.main(where) == 0
     assert [store.has(k) for k in keys] == [False, True, True]
     assert not (store.root / "aa").exists()
-    assert not (store.root / "tmp" / "half").exists()
+    assert not half.exists()
+    assert (store.root / "tmp" / "thesis").exists()
     assert (tmp_path / "results/cc33/a.bin").exists()
     assert store_prune.main([*where, "--days", "0"]) == 0
     assert [store.has(k) for k in keys] == [False, False, True]

@@ -67,7 +67,7 @@ def run_job(
     args = _parser(work, inputs, copies or {}).parse_args(argv)
     final = args.output.parent
     folder = final.with_name(final.name + ".part")
-    claim = None
+    claim, published = None, False
     try:
         claim = _claim(folder)
         read = _inputs(args, inputs) | ({"reads": reads(args.spec, args)} if reads else {})
@@ -87,8 +87,9 @@ def run_job(
         targets.pop(None, None)
         if key is not None:
             write_atomic(folder / KEY, key.dump(list(targets), _options(args, inputs)))
-        (folder / LOCK).unlink()
         publish(folder, final)
+        published = True
+        (final / LOCK).unlink(missing_ok=True)
         for target, name in targets.items():
             write_atomic(target, (final / name).read_text(encoding="utf-8"))
         if store is not None and not reused:
@@ -104,7 +105,8 @@ def run_job(
         return 2
     finally:
         if claim is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+            if not published:  # after that the folder of this name may be another job's
+                shutil.rmtree(folder, ignore_errors=True)
             os.close(claim)
     return 0
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -62,8 +63,9 @@ class Store:
             for name in files:
                 _give(place / FILES / name, folder / name)
         except FileNotFoundError:  # pruned at this very moment
-            shutil.rmtree(folder)
-            folder.mkdir()
+            for path in folder.iterdir():
+                if not path.name.endswith(".part"):  # the job's claim on the folder
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
             return False
         with suppress(OSError):
             os.utime(place / ENTRY)  # last use, for `prune`
@@ -136,9 +138,12 @@ def remove(entry: Entry) -> None:
 def leftovers(store: Store, days: float) -> list[Path]:
     """Return what ended jobs and damaged entries left in the store, older than some days (half-made ones: a day)."""
     now = time.time()
-    places = [(p, 1.0) for p in (store.root / TEMPORARY).glob("*")]
-    places += [(p, days) for p in (store.root / DAMAGED).glob("*")] + [(p, 1.0) for p in store.root.glob("??/*.gone")]
-    return [p for p, age in places if p.stat().st_mtime <= now - age * 86400]
+    places = [(p, 1.0, r"[0-9a-f]{12}-\d+-[0-9a-f]{8}") for p in (store.root / TEMPORARY).glob("*")]
+    places += [(p, days, r"[0-9a-f]{64}-\d+") for p in (store.root / DAMAGED).glob("*")]
+    places += [(p, 1.0, r"[0-9a-f]{64}\.gone") for p in store.root.glob("??/*.gone")]
+    # By their names alone are they the store's: nothing else that lies in the folder is ever touched.
+    ours = [(p, age) for p, age, name in places if re.fullmatch(name, p.name)]
+    return [p for p, age in ours if p.stat().st_mtime <= now - age * 86400]
 
 
 def _hashes(folder: Path) -> dict[str, dict[str, str | int]]:

@@ -19,7 +19,7 @@ _handles: list[int] = []
 
 def hold_lock(folder: Path = Path(".snakemake")) -> None:
     """Hold the controller's lock until this process ends; another holder or a file system without locks is no error."""
-    handle = _locked(folder / HELD)
+    handle = _locked(folder / HELD, fcntl.LOCK_SH)  # several controllers may run on disjoint targets
     if handle is not None:
         _handles.append(handle)
 
@@ -39,7 +39,7 @@ def release_stale(folder: Path = Path(".snakemake")) -> bool:
     return True
 
 
-def _locked(path: Path) -> int | None:
+def _locked(path: Path, kind: int = fcntl.LOCK_EX) -> int | None:
     """Return a handle that holds the lock of a file, or None."""
     try:
         path.parent.mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ def _locked(path: Path) -> int | None:
     except OSError:
         return None
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except OSError:
         os.close(handle)
         return None

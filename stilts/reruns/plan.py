@@ -45,7 +45,7 @@ def plan_of(
             plan._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
             plan._build_dag()
             yield plan
-    except WorkflowError as error:
+    except (WorkflowError, FileNotFoundError) as error:
         raise UserError(str(error)) from None
     finally:
         os.chdir(here)
