@@ -21,6 +21,7 @@ from stilts.provenance.manifest import KEY, MANIFEST, canonical, is_manifest, sh
 
 # Rules that read the outside world: the key does not hold all their inputs.
 OUTSIDE = ("fetch", "fetch_backbone")
+UNFINISHED = (".part", ".old")  # ends of the folders that jobs make their results in, and move old ones to
 
 
 def restore_records(root: Path) -> int:
@@ -52,12 +53,12 @@ def _lacking(root: Path) -> dict[str, Any]:
     found = {}
     for folder, manifests in _results(root):
         try:
-            key = read_key(folder)
-        except UserError:
-            key = None
+            key, made = read_key(folder), (folder / MANIFEST).stat().st_mtime
+        except (UserError, OSError):  # edited by hand, or just replaced by a job of another run
+            continue
         if key is None:
             continue
-        fields, made = _fields(key, hash_of), (folder / MANIFEST).stat().st_mtime
+        fields = _fields(key, hash_of)
         for output in filter(os.path.isfile, [*manifests, *key["copies"]]):
             if not _agrees(_read(path_of(output)), fields):
                 times = {"starttime": made, "endtime": made, "incomplete": False}
@@ -69,7 +70,7 @@ def _results(root: Path) -> Iterator[tuple[Path, list[str]]]:
     """Yield (folder, its manifests) of every result; manifests in folders without a key are its own too."""
     owner, manifests = Path(), []
     for folder, folders, files in os.walk(root):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if not name.endswith(UNFINISHED))
         here = Path(folder)
         if KEY in files and MANIFEST in files:
             if manifests:

@@ -18,8 +18,8 @@ from stilts.provenance.manifest import KEY, MANIFEST, SPEC, canonical, is_aside,
 from stilts.provenance.store import ENTRY, FILES, Store
 from stilts.reruns.difference import differences
 from stilts.reruns.plan import Asked
+from stilts.reruns.records import UNFINISHED
 
-UNFINISHED = (".part", ".old")
 SHOWN = 3  # changed settings of one result that are named
 ASIDE_FOLDERS = ("logs", "benchmarks")
 ASIDE_FILES = ("revisions.lock.yaml",)  # what scripts.fetch found out about a mirror, beside the raw files
