@@ -261,7 +261,8 @@ def test_published_stands_beside_ours_with_the_same_protocol():
         ({"certainty": "recalled"}, "certainty"),
         ({"scores": [{"target": "x", "protocol": "p", "metric": "m"}]}, "needs `value` or `languages`"),
         ({"scores": [{"target": "x", "metric": "m", "value": 1.0}]}, "or `benchmark` instead of the three"),
-        ({"scores": [{"benchmark": "xtreme", "target": "x", "protocol": "p", "metric": "m", "value": 1.0}]}, "instead"),
+        ({"scores": [{"benchmark": "xtreme", "target": "x", "value": 1.0}]}, "or `benchmark` instead of the three"),
+        ({"scores": [{"benchmark": "xtreme", "groups": ["reading"], "value": 1.0}]}, "groups"),
         ({"scores": [{"benchmark": "xtreme", "languages": {"de": 1.0}}]}, "a benchmark `value`"),
         (
             {"scores": [{"target": "x", "protocol": "p", "metric": "m", "value": 1.0}] * 2},

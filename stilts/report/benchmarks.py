@@ -116,7 +116,7 @@ def _scopes(benchmark: dict[str, Any]) -> Iterator[tuple[str, Members]]:
     """Yield (group or total, members)."""
     members = benchmark["members"]
     for group in dict.fromkeys(m["group"] for m in members):
-        yield group, [m for m in members if m["group"] == group]
+        yield group, _groups(members, group, apart=False)[0]
     yield TOTAL, members
 
 

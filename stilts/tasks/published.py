@@ -40,7 +40,7 @@ class Cells(Strict):
 
     @model_validator(mode="after")
     def _one(self) -> Cells:
-        if bool(self.benchmark) == all((self.target, self.protocol, self.metric)):
+        if [bool(name) for name in (self.target, self.protocol, self.metric)] != [not self.benchmark] * 3:
             raise ValueError("needs `target`, `protocol` and `metric`, or `benchmark` instead of the three")
         if (self.value is None) == (not self.languages) or (self.benchmark and self.languages):
             where = self.benchmark or f"{self.target}@{self.protocol}"
