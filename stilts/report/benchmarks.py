@@ -9,7 +9,7 @@ from stilts.metrics.measure import metrics_of
 from stilts.report.choice import BEST, Choices, Dev
 from stilts.report.grid import ALL, BASELINE, ZERO_SHOT, Arm, ScoreGrid, Values, say_gaps
 from stilts.report.tables import ARM, OVERALL, STATS, Table, number, stats
-from stilts.tasks.published import BETWEEN, TOTAL
+from stilts.tasks.benchmarks import BETWEEN, TOTAL
 from stilts.tasks.spec import TaskSpec
 
 Members = Sequence[dict[str, Any]]

@@ -12,12 +12,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from stilts.config.messages import explain
 from stilts.errors import UserError
-from stilts.tasks.benchmarks import benchmarks
+from stilts.tasks.benchmarks import BETWEEN, TOTAL, benchmarks
 from stilts.tasks.spec import Group, Strict
 
 FOLDER = Path(__file__).resolve().parents[2] / "published"
 ALL_LANGUAGES = "all"
-TOTAL, BETWEEN = "total", " + "  # all groups of a benchmark; between the names of several
 Certainty = Literal["verified", "computed"]
 
 
