@@ -42,7 +42,7 @@ def pairs(count: int, seed: int) -> list[dict]:
         word = WORDS[k % len(WORDS)] * 2 + WORDS[k // len(WORDS)]
         noise = ["".join(make.choice(WORDS, 2)) for _ in range(4)]
         rows.append(row(f"q{k}", "query", f"{word} {noise[0]} {noise[1]}", (f"c{k}",)))
-        rows.append(row(f"c{k}", "candidate", f"{noise[2]} {word}", (), f"{noise[3]} {word} {noise[2]}"))
+        rows.append(row(f"c{k}", "candidate", f"{noise[2]} {word}", (), f"{noise[3]} {word} {noise[2]} " * 2))
     return rows
 
 
@@ -72,16 +72,12 @@ def part_of(folder, encoder, **changes):
 
 def test_what_the_tower_reads(folder):
     split = TokenSplit(folder / "tokens", "train")
-    items = DualItems(split, 16, 20)
+    items = DualItems(split, 16, 16)
     query, candidate = items.sequence(0), items.sequence(1)
     text, context = split.segment(1, 0), split.segment(1, 1)
+    assert len(text) < 14 < len(text) + len(context)
     assert query.tolist() == [split.cls, *split.segment(0, 0)[:14], split.sep]
-    assert candidate[0] == split.cls
-    assert candidate[-1] == split.sep
-    middle = candidate.tolist().index(split.sep)
-    assert candidate[middle : middle + 2].tolist() == [split.sep, split.sep]
-    assert len(candidate) == min(20, len(text) + len(context) + 4)
-    assert candidate[1:middle].tolist() == text[: middle - 1].tolist()
+    assert candidate.tolist() == [split.cls, *text, *context[: 14 - len(text)], split.sep]
     odd = DualItems(TokenSplit(folder / "tokens", "odd"), 16, 16)
     assert odd.sequence(2).tolist() == [split.cls, *odd.split.segment(2, 0), split.sep]
 
@@ -128,6 +124,36 @@ def test_the_loss_is_an_in_batch_softmax_over_scaled_cosines(pooling):
     loss, count = head.loss(states, layout)
     assert count == 3
     assert loss.item() == pytest.approx(by_hand(vectors.detach().double(), 100.0), rel=1e-4)
+
+
+def test_small_groups_are_small_batches_whose_gradients_add_up():
+    """XTREME's gradient accumulation: three batches of 2, 2 and 1 pairs, each with its own softmax."""
+    config = tiny_config()
+    encoder = random_encoder(config)
+    torch.manual_seed(0)
+    head = build_head("answer_retrieval", config, 0, "first", 0.0, softmax_pairs=2)
+    torch.nn.init.normal_(head.dense.weight, std=0.2)
+    ids, layout = random_flat(config, [5, 9, 4, 7, 6, 3, 8, 5, 4, 6])
+    loss, count = head.loss(encoder(ids, layout), layout)
+    loss.backward()
+    found = head.dense.weight.grad.clone()
+    head.zero_grad()
+    vectors = head(encoder(ids, layout), layout)
+    assert count == 5
+    parts = [torch.cat([vectors[a:b], vectors[5 + a : 5 + b]]) for a, b in ((0, 2), (2, 4), (4, 5))]
+    assert loss.item() == pytest.approx(sum(by_hand(p.detach().double(), 100.0) for p in parts), rel=1e-4)
+    assert loss.item() != pytest.approx(by_hand(vectors.detach().double(), 100.0), rel=0.05)
+    for queries, candidates in ((p[: len(p) // 2], p[len(p) // 2 :]) for p in parts):
+        logits = 100.0 * queries @ candidates.T
+        torch.nn.functional.cross_entropy(logits, torch.arange(len(queries)), reduction="sum").backward(
+            retain_graph=True
+        )
+    torch.testing.assert_close(found, head.dense.weight.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_the_setting_reaches_the_head(folder):
+    part, _ = part_of(folder, random_encoder(tiny_config()), softmax_pairs=4)
+    assert part.head.softmax_pairs == 4
 
 
 def test_the_scale_begins_at_100_and_learns():

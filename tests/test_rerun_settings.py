@@ -123,6 +123,7 @@ CASES: dict[str, tuple[dict, str]] = {
     "pooling of the heads": (target(pooling="mean"), EVERY_MODEL),
     "selection": (target(eval_examples=19), EVERY_MODEL),
     "frozen layers": (target(frozen_layers=1), EVERY_MODEL),
+    "pairs in one softmax": (target(softmax_pairs=4), EVERY_MODEL),
     "two settings swapped": (target(adam_beta1=0.999, adam_beta2=0.9), EVERY_MODEL),
     "settings of one target": (
         {"target": {"tasks": {"udpos": {"epochs": 2}}}},

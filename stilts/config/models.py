@@ -53,6 +53,11 @@ class Training(Optimizer):
     query_length: Positive = Field(
         96, description="Answer and entity retrieval: longest query in sub-words; `max_length` is the candidates'."
     )
+    softmax_pairs: Count = Field(
+        0,
+        description="Answer and entity retrieval: pairs in one softmax, so that a query is told from the candidates of "
+        "as many pairs; a batch is taken in such groups, in its order. 0: the whole batch.",
+    )
     doc_stride: Positive = Field(
         128,
         description="Question answering: step from one window over a long context to the next, as XTREME counts it.",

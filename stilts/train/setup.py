@@ -39,7 +39,8 @@ class Sources:
 def make_head(encoder: Encoder, task: TaskSpec, outputs: int, settings: dict[str, Any], seed: int) -> torch.nn.Module:
     """Return the untrained head of a task; the seed and the task's name fix its weights, whatever the encoder."""
     torch.manual_seed(int(generator(seed, f"head:{task.task}").integers(2**31)))
-    head = build_head(task.kind, encoder.config, outputs, settings["pooling"], settings["dropout"])
+    how = settings["pooling"], settings["dropout"], settings["softmax_pairs"]
+    head = build_head(task.kind, encoder.config, outputs, *how)
     initialise(head)
     return head
 
