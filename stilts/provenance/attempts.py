@@ -57,7 +57,10 @@ class Attempts:
 
     def note(self) -> dict[str, Any]:
         """Return what `run.json` says of several attempts."""
-        return {"attempts": self.number, "resumed_from_step": self.resumed} if self.number > 1 else {}
+        if self.number == 1:
+            return {}
+        earlier = {f"earlier_{name}": seconds for name, seconds in self.earlier.items()}
+        return {"attempts": self.number, "resumed_from_step": self.resumed, **earlier}
 
     def hold(self) -> bool:
         """Take the folder for this process; False while another makes the same result, in another working copy."""

@@ -197,7 +197,7 @@ class Checkpoints:
             self._save(state)
         if self.heard is not None:
             name = signal.Signals(self.heard).name
-            print(f"stopped by {name} at step {state.step} of {steps}; {self._way_on(state)}", file=sys.stderr)
+            print(f"error: stopped by {name} at step {state.step} of {steps}; {self._way_on(state)}", file=sys.stderr)
             raise SystemExit(128 + self.heard)
 
     def _way_on(self, state: State) -> str:
