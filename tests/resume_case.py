@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from stilts.data.search import SCHEMA
+from stilts.provenance.attempts import FOLDER, MINUTES
 from stilts.provenance.manifest import write_manifest
 from stilts.tokens.build import build_tokens
 from stilts.train.resume import Checkpoints
@@ -21,6 +23,7 @@ from tests.engine_case import corpus, make_tokenizer, settings, task_of, tokenis
 from tests.test_dual import pairs
 from tests.test_engine_scripts import PRETRAINING, script
 
+ALWAYS = "1e-9"  # minutes between checkpoints: one after each step
 KINDS = {"nli": "pair_classification", "story": "multiple_choice", "pos": "token_tagging", "squad": "span_extraction"}
 KINDS |= {"answers": "answer_retrieval", "entities": "entity_retrieval"}
 OWN = settings(dropout=0.1, weight_decay=0.01, eval_every=2, epochs=3, query_length=20, max_length=40)
@@ -128,6 +131,36 @@ def killed(root: Path, what: str, output: Path, after: int, number: int = signal
         return run(root, what, output)
 
     return in_child(work, output.with_name(output.name + ".err"))
+
+
+class Whole:
+    """The results of jobs that were never stopped, each made once: whole(what) is its folder."""
+
+    def __init__(self, root: Path, folder: Path):
+        self.root, self.folder = root, folder
+
+    def __call__(self, what: str) -> Path:
+        if not (self.folder / what).exists():
+            with pytest.MonkeyPatch.context() as patch:
+                patch.delenv(FOLDER, raising=False)
+                assert run(self.root, what, self.folder / what) == 0
+        return self.folder / what
+
+
+def keep_all(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Let jobs write a checkpoint after each step; return where."""
+    monkeypatch.setenv(FOLDER, str(folder / "state"))
+    monkeypatch.setenv(MINUTES, ALWAYS)
+    return folder / "state"
+
+
+def files(place: Path) -> list[Path]:
+    """Return the checkpoints below a folder, the newest last."""
+    return sorted(place.glob("*/*.safetensors"))
+
+
+def same(a: Path, b: Path) -> bool:
+    return (a / "manifest.json").read_bytes() == (b / "manifest.json").read_bytes()
 
 
 def record(output: Path) -> dict:

@@ -6,10 +6,6 @@ import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,14 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from scripts import checkpoints as listing
 from stilts.provenance.attempts import FOLDER, LOCK, MINUTES, Attempts
-from stilts.provenance.manifest import canonical
-from stilts.train import resume
+from stilts.train.state import State
 from stilts.train.tensorfile import is_whole, write_tensors
-from tests.resume_case import build, in_child, job, killed, record, run, struck
+from tests.resume_case import ALWAYS, Whole, build, files, in_child, job, keep_all, killed, record, run, same, struck
 from tests.test_engine_scripts import script
-from tests.test_worker import CLIENT, PLAIN, ROOT, start_server, wait_for
-
-ALWAYS = "1e-9"  # minutes between checkpoints: one after each step
 
 
 @pytest.fixture(scope="module")
@@ -34,36 +26,13 @@ def root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def whole(root, tmp_path_factory):
-    """Return a function: the folder of a job's result that was never stopped."""
-    folder, made = tmp_path_factory.mktemp("whole"), {}
-
-    def result(what: str) -> Path:
-        if what not in made:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.delenv(FOLDER, raising=False)
-                assert run(root, what, folder / what) == 0
-            made[what] = folder / what
-        return made[what]
-
-    return result
+def whole(root, tmp_path_factory) -> Whole:
+    return Whole(root, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch) -> Path:
-    """Return the folder of checkpoints, one after each step."""
-    monkeypatch.setenv(FOLDER, str(tmp_path / "state"))
-    monkeypatch.setenv(MINUTES, ALWAYS)
-    return tmp_path / "state"
-
-
-def same(a: Path, b: Path) -> bool:
-    return (a / "manifest.json").read_bytes() == (b / "manifest.json").read_bytes()
-
-
-def files(place: Path) -> list[Path]:
-    """Return the checkpoints, the newest last."""
-    return sorted(place.glob("*/*.safetensors"))
+    return keep_all(tmp_path, monkeypatch)
 
 
 # --- the same bytes
@@ -119,68 +88,16 @@ def test_the_optimizer_and_the_random_state_are_part_of_it(root, whole, place, t
         assert killed(root, "nli", out, after=5, saving=range(4)) == 128 + signal.SIGKILL
         with monkeypatch.context() as patch:
             if lost == "random.":
-                patch.setattr(resume.torch, "set_rng_state", lambda state: None)
+                patch.setattr(torch, "set_rng_state", lambda state: None)
             else:
-                state = resume.State.moved
+                state = State.moved
                 patch.setattr(
-                    resume.State,
+                    State,
                     "moved",
                     lambda s, f=state, n=lost: {k: (v.clone() if k.startswith(n) else v) for k, v in f(s).items()},
                 )
             assert run(root, "nli", out) == 0
         assert not same(out, whole("nli")), lost
-
-
-# --- signals
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1, signal.SIGINT], ids=str)
-def test_a_signal_saves_at_the_end_of_the_step(root, whole, place, tmp_path, number, monkeypatch):
-    monkeypatch.setattr(resume, "WORTH", 0.0)
-    monkeypatch.setenv(MINUTES, "60")
-    out = tmp_path / "m"
-    assert killed(root, "nli", out, after=4, number=number) == 128 + number
-    said = (tmp_path / "m.err").read_text()
-    line = f"stopped by {number.name} at step 4 of 9; the same command goes on from there\n"
-    assert said.count(line) == 1
-    assert "Traceback" not in said
-    assert [p.name for p in tmp_path.iterdir() if p.name.startswith("m")] == ["m.err"], "nothing half-made is left"
-    assert run(root, "nli", out) == 0
-    assert same(out, whole("nli"))
-    assert record(out)["resumed_from_step"] == 4
-
-
-def test_a_short_job_stops_at_once_and_writes_nothing(root, place, tmp_path, monkeypatch):
-    monkeypatch.setenv(MINUTES, "10")
-    assert killed(root, "nli", tmp_path / "m", after=2, number=signal.SIGTERM) == 128 + signal.SIGTERM
-    assert "at step 2 of 9; nothing was saved, the same command starts over" in (tmp_path / "m.err").read_text()
-    assert not place.exists()
-
-
-def test_a_signal_in_the_last_step_lets_the_job_finish(root, whole, place, tmp_path):
-    assert killed(root, "nli", tmp_path / "m", after=9, number=signal.SIGTERM) == 0
-    assert same(tmp_path / "m", whole("nli"))
-
-
-def test_a_second_signal_ends_at_once(root, place, tmp_path, monkeypatch):
-    monkeypatch.setattr(resume, "ECHO", 0.0)
-
-    def twice(self, state, total):
-        for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
-            time.sleep(0.01)
-        raise AssertionError("still there")
-
-    monkeypatch.setattr(resume.Checkpoints, "after_step", twice)
-    assert in_child(lambda: run(root, "nli", tmp_path / "m"), tmp_path / "err") == 128 + signal.SIGTERM
-    assert "Traceback" not in (tmp_path / "err").read_text()
-
-
-def test_never_means_never(root, place, tmp_path, monkeypatch):
-    monkeypatch.setenv(MINUTES, "0")
-    assert killed(root, "nli", tmp_path / "m", after=5, number=signal.SIGUSR1) == 128 + signal.SIGUSR1
-    assert "stopped by" not in (tmp_path / "m.err").read_text()
-    assert not place.exists()
 
 
 # --- what is wrong with a checkpoint
@@ -326,51 +243,6 @@ def test_the_file_is_what_safetensors_writes_and_reads(tmp_path):
     assert all(ours[k].dtype == theirs[k].dtype and torch.equal(ours[k], theirs[k]) for k in ours)
     assert is_whole(path)
     assert [p.name for p in tmp_path.iterdir() if "part" in p.name] == []
-
-
-# --- through the workflow's worker
-
-
-def start(root: Path, output: Path, socket: Path, place: Path) -> subprocess.Popen:
-    """Start a training job as the workflow does."""
-    name, spec, inputs = job(root, "long")
-    options = ["--spec", canonical(spec), "--output", str(output / "manifest.json")]
-    for key, folder in inputs.items():
-        options += [f"--{key.replace('_', '-')}", str(folder / "manifest.json")]
-    environment = {**PLAIN, "PYTHONPATH": str(ROOT), "STILTS_WORKER": str(socket), FOLDER: str(place), MINUTES: ALWAYS}
-    command = [sys.executable, "-S", "-E", str(CLIENT), "-m", f"scripts.{name}", *options]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=ROOT, env={**environment, "OMP_NUM_THREADS": "1"}, **pipes)
-
-
-def test_signals_reach_a_job_in_the_worker(root, whole, tmp_path):
-    server, socket = start_server(tmp_path)
-    try:
-        place, out = tmp_path / "state", tmp_path / "m"
-        for attempt, number in enumerate((signal.SIGTERM, signal.SIGUSR1, signal.SIGKILL), start=1):
-            process = start(root, out, socket, place)
-            wait_for(partial(progressed, place, set(files(place))), "a checkpoint")
-            process.send_signal(number)
-            _, said = process.communicate(timeout=60)
-            if number == signal.SIGKILL:  # of the client: the worker tells the job
-                assert process.returncode == -signal.SIGKILL
-                wait_for(lambda: not list(tmp_path.glob("m.part")), "the end of the job")
-            else:
-                assert process.returncode == 128 + number
-                assert f"stopped by {number.name} at step" in said
-                assert "the same command goes on from there" in said
-            assert ("goes on from step" in said) == (attempt > 1)
-        done = start(root, out, socket, place)
-        assert done.wait(60) == 0, done.communicate()
-        assert same(out, whole("long"))
-        assert record(out)["attempts"] == 4
-    finally:
-        server.terminate()
-        server.wait(20)
-
-
-def progressed(place: Path, known: set[Path]) -> bool:
-    return len(set(files(place)) - known) > 1
 
 
 # --- what is left for good

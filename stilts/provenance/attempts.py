@@ -81,13 +81,11 @@ class Attempts:
         """Remove the state of a job that is done. What cannot be removed costs a message, never the result."""
         try:
             if self.folder is not None and self.folder.is_dir() and self.hold():
+                os.close(self.handle)  # first: a network file system keeps what is open
+                self.handle = None
                 shutil.rmtree(self.folder)
         except OSError as error:
             print(f"note: {self.folder} stays ({error.strerror or error})", file=sys.stderr)
-        finally:
-            if self.handle is not None:
-                os.close(self.handle)
-                self.handle = None
 
 
 def unfinished(root: Path) -> list[Attempts]:
