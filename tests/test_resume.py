@@ -7,6 +7,7 @@ import json
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -14,10 +15,14 @@ from safetensors.torch import load_file, save_file
 
 from scripts import checkpoints as listing
 from stilts.provenance.attempts import FOLDER, LOCK, MINUTES, Attempts
+from stilts.train.optimizer import AdamW
+from stilts.train.resume import Checkpoints
 from stilts.train.state import State
 from stilts.train.tensorfile import is_whole, write_tensors
 from tests.resume_case import ALWAYS, Whole, build, files, in_child, job, keep_all, killed, record, run, same, struck
 from tests.test_engine_scripts import script
+
+KEY = "0" * 64
 
 
 @pytest.fixture(scope="module")
@@ -222,6 +227,32 @@ def test_the_same_job_in_another_working_copy_is_left_alone(root, whole, place, 
     assert files(place) == left
     other.forget()
     assert not files(place)
+
+
+def test_counters_of_all_runs_come_back(tmp_path):
+    """Each run of a job may count more than the loop does: what ended before the checkpoint is put back as well."""
+
+    def work(steps: int) -> list[dict]:
+        attempts, counters = Attempts(tmp_path / KEY, KEY, 1e-9), []
+        checkpoints = Checkpoints(attempts)
+        for number in range(2):
+            module = torch.nn.Linear(2, 2)
+            optimizer = AdamW(list(module.parameters()), 5, {"weight_decay": 0.0, "warmup_ratio": 0.0})
+            state = State(module, optimizer, counters=[SimpleNamespace(seen=0, name="a"), SimpleNamespace(more=0)])
+            counters.append(state.counters)
+            with checkpoints.run(state, tmp_path / f"history.{number}"):
+                while state.step < 5:
+                    if not steps:
+                        os.close(attempts.handle)  # as if killed
+                        return []
+                    steps, state.step = steps - 1, state.step + 1
+                    state.counters[0].seen += 10**number
+                    state.counters[1].more -= state.step
+                    checkpoints.after_step(state, 5)
+        return [vars(c) for pair in counters for c in pair]
+
+    assert work(8) == []
+    assert work(2) == [{"seen": 5, "name": "a"}, {"more": -15}, {"seen": 50, "name": "a"}, {"more": -15}]
 
 
 # --- the file

@@ -98,9 +98,7 @@ class Checkpoints:
         if self.found and number <= len(self.found["ended"]):
             with safe_open(self.path, framework="pt") as file:
                 text = as_text(file.get_tensor(f"history.{name}"))
-            numbers = [*self.found["ended"], self.found["numbers"]][number]
-            for key, value in numbers.items():
-                setattr(state, key, value)
+            state.count_on([*self.found["ended"], self.found["numbers"]][number])
             if number == len(self.found["ended"]):
                 state.put_back(self.path, self.found)
                 print(f"goes on from step {state.step} ({self.path.name})", file=sys.stderr, flush=True)

@@ -22,7 +22,8 @@ class State:
     """All that a run needs to go on after a step, beside what its spec gives again.
 
     step: steps done; tokens: real tokens seen; best, best_step, kept: score, step and weights of the best model so
-    far; waited: evaluations since; losses: of the last steps. generators, queues: what draws items at random.
+    far; waited: evaluations since; losses: of the last steps. counters: objects with further counts as attributes.
+    generators, queues: what draws items at random.
     """
 
     modules: nn.Module
@@ -34,12 +35,20 @@ class State:
     kept: dict[str, Tensor] | None = None
     waited: int = 0
     losses: list[float] = field(default_factory=list)
+    counters: list[Any] = field(default_factory=list)
     generators: list[np.random.Generator] = field(default_factory=list)
     queues: list[np.ndarray] = field(default_factory=list)
 
     def numbers(self) -> dict[str, Any]:
         """Return what the run has counted."""
-        return {name: getattr(self, name) for name in NUMBERS}
+        return {**{name: getattr(self, name) for name in NUMBERS}, "counters": [vars(c).copy() for c in self.counters]}
+
+    def count_on(self, numbers: dict[str, Any]) -> None:
+        """Take over what an earlier attempt had counted."""
+        for name in NUMBERS:
+            setattr(self, name, numbers[name])
+        for counter, counts in zip(self.counters, numbers["counters"], strict=True):
+            vars(counter).update(counts)
 
     def moved(self) -> dict[str, Tensor]:
         """Return the tensors that training changes in place: weights, moments, counts."""
