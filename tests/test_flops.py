@@ -77,7 +77,7 @@ def test_training_of_encoder_and_head(kind, frozen):
         head = build_head(kind, MINI, outputs, "first", 0.0)
     encoder.freeze(frozen)
     ids, layout = torch.randint(1000, (40,)), Layout(torch.tensor([10, 10, 10, 10]))
-    counted = count(lambda: head.loss(encoder(ids, layout), layout, **targets)[0].backward())
+    counted = count(lambda: head.loss(encoder(ids, layout), layout, **targets)[0].backward())  # noqa: PLW0108
     own = training_flops(shape, 40, 4 * 100, frozen)
     pairs = 4 if kind == "answer_retrieval" else 0
     assert counted == own + head_training_flops(kind, shape, rows, counted_outputs, frozen, pairs)

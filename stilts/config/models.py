@@ -247,8 +247,9 @@ class Budget(Strict):
         default_factory=lambda: ["full"],
         description="Longest sequence at prediction; `full` is the length of training.",
     )
-    precisions: list[Literal["fp32"]] = Field(
-        default_factory=lambda: ["fp32"], description="Number format at prediction."
+    precisions: list[Literal["fp32", "bf16", "int8", "fp8"]] = Field(
+        default_factory=lambda: ["fp32"],
+        description="Number formats of the encoder at prediction; int8 needs a CPU, fp8 a GPU that has it.",
     )
 
 

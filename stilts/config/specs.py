@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from stilts.config.models import Recipe, altered
-from stilts.config.study import Study
+from stilts.config.study import Study, parts_of
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
 from stilts.tasks.published import published
 from stilts.tasks.spec import TaskSpec
@@ -147,12 +147,13 @@ class Specs:
     def predict(self, recipe: str, target: str, point: str) -> dict:
         """How a target is predicted at a budget point."""
         settings = self.config.target.of(self.study.owner(target))
-        cut = point.split("-")[1].removeprefix("l")
+        _, cut, precision = parts_of(point)
         return {
             "task": slim(self.study.task(target), JUDGED),
             "dev_task": slim(self.study.task(self.study.dev_task(target)), JUDGED),
             "settings": {"pooling": settings.pooling, "doc_stride": settings.doc_stride},
             "max_length": settings.max_length if cut == "full" else min(settings.max_length, int(cut)),
+            "precision": precision,
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
@@ -161,13 +162,14 @@ class Specs:
         """How the sentences of a target are embedded at a budget point: as a dual encoder was trained to, or swept."""
         retrieval, dual = self.config.retrieval, self.study.task(target).dual
         settings = self.config.target.of(self.study.owner(target)) if dual else retrieval
-        cut = point.split("-")[1].removeprefix("l")
+        _, cut, precision = parts_of(point)
         length = settings.max_length if cut == "full" else min(settings.max_length, int(cut))
         if dual:
             lengths = {"max_length": length, "query_length": min(settings.query_length, length)}
             dev = {"dev_task": self.study.dev_task(target), "source_language": self.config.source_language}
-            return {"pooling": settings.pooling, **lengths, **dev}
-        return {"layers": retrieval.layers, "pooling": retrieval.pooling, "max_length": length}
+            return {"pooling": settings.pooling, "precision": precision, **lengths, **dev}
+        sweep = {"layers": retrieval.layers, "pooling": retrieval.pooling}
+        return {**sweep, "max_length": length, "precision": precision}
 
     def mine(self, target: str) -> dict:
         """How nearest neighbours are searched."""

@@ -15,6 +15,12 @@ from stilts.tasks.languages import canonical
 from stilts.tasks.spec import TaskSpec
 
 
+def parts_of(point: str) -> tuple[str, str, str]:
+    """Return depth, max length ("full" or a number in digits) and precision of a budget point."""
+    depth, length, precision = point.split("-")
+    return depth.removeprefix("d"), length.removeprefix("l"), precision
+
+
 class Study:
     """One experiment: the names of all its arms, derived from a configuration."""
 
@@ -63,7 +69,7 @@ class Study:
     def models(self) -> list[tuple[str, str, str, str, int]]:
         """Return (backbone, recipe, target, depth, seed) of every tuned model that the grid's targets read."""
         wanted = [
-            (b, r, self.owner(t), point.split("-")[0].removeprefix("d"), s)
+            (b, r, self.owner(t), parts_of(point)[0], s)
             for t in self.grid.targets
             if self.tuned(t)
             for b, r, s in self.arms(t)
