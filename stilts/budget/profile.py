@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from stilts.budget.energy import WINDOW, energy_counter, joules
+from stilts.provenance.energy import energy_counter, joules
 
+WINDOW = 10.0  # seconds of an energy measurement; a tick of the counter is at most 1 % of it
 WARM_UP = 20  # queries of an arm before its clock counts
 BLOCK = 8  # queries of one arm in a row
 PERCENTILES = {"p50": (50, 1), "p90": (90, 64), "p99": (99, 662)}  # percentile, queries it takes
@@ -121,7 +122,7 @@ def _memory(arm: Arm, device: torch.device) -> list[Measure]:
         peak = Measure("memory_peak", float(torch.cuda.max_memory_allocated(device)), "bytes", None, n, "torch, on GPU")
     else:
         n, peak = _resident_peak(arm)
-    counter = energy_counter(device)
+    counter = energy_counter() if device.type == "cuda" else None
     if counter is None:
         return [peak, Measure("energy", None, "J/example", None, 0, "this device has no energy counter")]
     energy = []

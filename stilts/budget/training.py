@@ -16,11 +16,11 @@ from stilts.tasks.arms import runs_of
 
 PRETRAINING, INTERMEDIATE, TARGET = "pretraining", "intermediate", "target"
 COUNTED = ("steps", "sequences", "tokens", "flops")
-MEASURED = ("device", "wall_seconds", "cpu_seconds", "memory_peak", "energy", "attempts")
+MEASURED = ("device", "wall_seconds", "cpu_seconds", "memory_peak", "gpu_memory_peak", "energy", "attempts")
 PHASE = ("phase", "backbone", "recipe", "target", "depth", "seed")
 COLUMNS = (*PHASE, *COUNTED, *MEASURED, "shared_by", "note")
 RECIPE = ("backbone", "recipe", "target", "depth", "seed")
-RECIPE_COLUMNS = (*RECIPE, "flops_intermediate", "flops_target", "flops", "seconds", "flops_shared", "note")
+RECIPE_COLUMNS = (*RECIPE, "flops_intermediate", "flops_target", "flops", "seconds", "energy", "note")
 TOKENS_READ = ("span_extraction",)
 TARGETS_READ = ("token_tagging", "masked_lm")
 
@@ -98,16 +98,21 @@ def recipe_rows(phases: list[Phase], work: Mapping[str, Mapping[str, Any]]) -> I
     for p in (p for p in phases if p.phase == TARGET):
         own = [x for x in chain_of(p, at) if at[x].phase != PRETRAINING]
         before = [x for x in own if at[x].phase == INTERMEDIATE]
-        seconds = [work[x].get("wall_seconds") for x in own]
         yield {
             **{name: getattr(p, name) for name in RECIPE},
             "flops_intermediate": sum(work[x]["flops"] for x in before),
             "flops_target": work[p.place]["flops"],
             "flops": sum(work[x]["flops"] for x in own),
-            "seconds": None if None in seconds else round(sum(seconds), 3),
-            "flops_shared": sum(work[x]["flops"] for x in before),
-            "note": "" if None not in seconds else "a run.json is gone",
+            "seconds": _sum(work[x].get("wall_seconds") for x in own),
+            "energy": _sum(work[x].get("energy") for x in own),
+            "note": "; ".join(f"{x}: {work[x]['note']}" for x in own if work[x]["note"]),
         }
+
+
+def _sum(values: Iterable[float | None]) -> float | None:
+    """Return a sum; None where a part is missing."""
+    values = list(values)
+    return None if None in values else round(sum(values), 3)
 
 
 def phases_of(spec: Mapping[str, Any]) -> list[Phase]:

@@ -1,30 +1,34 @@
 """Energy from the GPU's own counter, or nothing: a number is never estimated from a power rating.
 
-The counter (total energy since the driver was loaded, in millijoule) ticks every 20 to 100 ms, hence long windows.
+The counter (total energy since the driver was loaded, in millijoule) ticks every 20 to 100 ms.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable
-
-import torch
+from pathlib import Path
 
 from stilts.errors import UserError
 
-WINDOW = 10.0  # seconds; a tick is at most 1 % of it
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
-def energy_counter(device: torch.device) -> Callable[[], int] | None:
-    """Return a function that reads the counter of a device in millijoule; None where there is none."""
-    if device.type != "cuda":
+def energy_counter() -> Callable[[], int] | None:
+    """Return a function that reads, in millijoule, the counter of the GPU that the scheduler gave this job.
+
+    None where there is none: no GPU, one that is older than Volta, a slice of one.
+    """
+    first = os.environ.get("CUDA_VISIBLE_DEVICES", "0").split(",")[0].strip()
+    if not DRIVER.is_file() or not (first.isdigit() or first.startswith("GPU-")):
         return None
-    with contextlib.suppress(Exception):  # no driver library, an older GPU, a slice of one
+    with contextlib.suppress(Exception):  # whatever the driver's library says, the answer is that there is no counter
         import pynvml
 
         pynvml.nvmlInit()
-        uuid = torch.cuda.get_device_properties(device).uuid
-        handle = pynvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+        by = pynvml.nvmlDeviceGetHandleByIndex if first.isdigit() else pynvml.nvmlDeviceGetHandleByUUID
+        handle = by(int(first) if first.isdigit() else first)
         pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
         return lambda: pynvml.nvmlDeviceGetTotalEnergyConsumption(handle)
     return None
