@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.plan_server import Planner
-from tests.rerun_case import ALL, MODELS, RETRIEVAL, clone, copied, edit, expected, merged, tell, tiny, write
+from tests.rerun_case import ALL, MODELS, clone, copied, edit, expected, merged, tell, tiny, write
 from tests.study_case import ROOT, TINY
 
 TRAINED = "pawsx|udpos|xquad|xcopa"
