@@ -80,6 +80,11 @@ class Pretraining(Strict):
     """Masked-LM pretraining of a backbone by the workflow itself (stand-ins only)."""
 
     corpus: Name = Field("mlm_text", description="Task of kind masked_lm whose text is read.")
+    seed: Count | None = Field(
+        None,
+        description="Seed of the one pretraining that all seeds of the grid start from, as they do from a public "
+        "backbone; null: one pretraining a seed.",
+    )
     layers: Positive = Field(12, description="Transformer layers.")
     hidden_size: Positive = Field(768, description="Width of the hidden states.")
     heads: Positive = Field(12, description="Attention heads.")
@@ -225,7 +230,7 @@ class Grid(Strict):
         default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"], description="Target tasks."
     )
     seeds: list[Count] = Field(
-        default_factory=lambda: [1, 2],
+        default_factory=lambda: [1, 2, 3],
         description="Repetitions; one seed fixes data order and head initialisation in every arm.",
     )
     controls: list[Literal["random-init", "blind"]] = Field(
@@ -253,8 +258,15 @@ class Budget(Strict):
         default_factory=lambda: ["full"],
         description="Longest sequence at prediction; `full` is the length of training.",
     )
-    precisions: list[Literal["fp32"]] = Field(
-        default_factory=lambda: ["fp32"], description="Number format at prediction."
+    precisions: list[Literal["fp32", "bf16", "int8", "fp8"]] = Field(
+        default_factory=lambda: ["fp32"],
+        description="Number formats of the encoder at prediction; int8 needs a CPU, fp8 a GPU that has it.",
+    )
+    measure: bool = Field(
+        True, description="Whether latency, throughput, memory and energy of every point are measured."
+    )
+    queries: Positive = Field(
+        64, description="Test examples answered one by one for the latency of a point; p90 takes 64, p99 takes 662."
     )
 
 
@@ -334,7 +346,7 @@ class Config(Strict):
         default_factory=lambda: mini.INTERMEDIATE, validate_default=True, description="Intermediate training."
     )
     target: Phase = Field(default_factory=lambda: mini.TARGET, validate_default=True, description="Target training.")
-    budget: Budget = Field(default_factory=Budget)
+    budget: Budget = Field(default_factory=lambda: mini.BUDGET, validate_default=True)
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
@@ -354,5 +366,5 @@ class Config(Strict):
     def _ordinary_with_real_data(cls, raw: Any) -> Any:
         # The mini world's learning rates and prompts must not slip into an experiment on real data.
         if isinstance(raw, dict) and raw.get("provider", "mini") != "mini":
-            return {"tasks": {}, "intermediate": {}, "target": {}, **raw}
+            return {"tasks": {}, "intermediate": {}, "target": {}, "budget": {}, **raw}
         return raw

@@ -23,7 +23,7 @@ NEUTRAL = (
     "stilts/data/bars.py",
     *(
         f"stilts/provenance/{name}.py"
-        for name in ("attempts", "code", "contents", "environment", "key", "machine", "source", "store")
+        for name in ("attempts", "code", "contents", "energy", "environment", "key", "machine", "source", "store")
     ),
 )
 
