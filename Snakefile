@@ -19,6 +19,7 @@ include: "rules/tokens.smk"
 include: "rules/models.smk"
 include: "rules/predictions.smk"
 include: "rules/scores.smk"
+include: "rules/claims.smk"
 include: "rules/report.smk"
 
 

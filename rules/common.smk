@@ -308,6 +308,17 @@ def all_scores(wildcards=None):
     ]
 
 
+def recipe_scores(wildcards=None):
+    """Return every score file of the grid's recipes, those of controls left out."""
+    return [
+        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json"
+        for t in CONFIG.grid.targets
+        for b, r, s in STUDY.arms(t)
+        for p in STUDY.points_of(t)
+        if r in CONFIG.grid.recipes
+    ]
+
+
 def submitted_of(wildcards):
     """Return what a submission is made of: for each target what its score is read from, for each recipe drawn on."""
     w = wildcards

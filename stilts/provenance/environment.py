@@ -29,6 +29,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "mine": TABLES,
     "score": TABLES,
     "summarise": ("pydantic",),
+    "curves": ("numpy", "pydantic"),
+    "claims": ("numpy", "pydantic"),
     "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
     "report": ("jinja2", "markupsafe", "pydantic"),
