@@ -141,7 +141,7 @@ def test_other_examples_make_it_no_narrower_and_their_spread_counts():
     row = one(rows_of(experiment(plain, changed=uneven)), recipe="multi", target="pawsx", budget=0.5)
     assert row["drawn"] == steady["drawn"] == "seeds examples"
     assert float(row["difference"]) == float(steady["difference"])
-    # Blocks tell the spread, not the mean. The variance of 0..19 is 35, of the mean of 20 blocks 1.75; the seeds add 0.12.
+    # Blocks tell the spread, not the mean. The variance of 0..19 is 35, of their mean 1.75; the seeds add 0.12.
     assert float(row["high"]) - 6 > 2 * math.sqrt(1.75)
     assert float(steady["high"]) - 6 < 2
 
