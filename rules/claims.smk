@@ -1,11 +1,11 @@
 # Scores and costs -> what a budget buys -> claims.
-# Inputs: every score of the grid, costs/. Outputs: curves/, claims/, curves.csv, claims.csv.
+# Inputs: every score of the grid's recipes, counted/ or costs/. Outputs: curves/, claims/, curves.csv, claims.csv.
 
 
 rule curves:
     input:
         scores=recipe_scores,
-        costs=f"{ROOT}/costs/manifest.json",
+        costs=costs_of_axis,
     output:
         manifest=f"{ROOT}/curves/manifest.json",
         curves=f"{ROOT}/curves.csv",
@@ -33,7 +33,8 @@ rule curves:
 rule claims:
     input:
         scores=recipe_scores,
-        costs=f"{ROOT}/costs/manifest.json",
+        costs=costs_of_axis,
+        counted=f"{ROOT}/counted/manifest.json",
     output:
         manifest=f"{ROOT}/claims/manifest.json",
         claims=f"{ROOT}/claims.csv",
@@ -55,4 +56,4 @@ rule claims:
     message:
         "Test the claims"
     shell:
-        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --counted {input.counted:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"

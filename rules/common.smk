@@ -5,6 +5,7 @@ import sys
 from functools import cache
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
 sys.path.insert(0, str(PROJECT))
@@ -12,6 +13,7 @@ sys.path.insert(0, str(PROJECT))
 from snakemake.exceptions import WorkflowError
 
 from stilts.config.load import load_config
+from stilts.config.models import COUNTED_AXES
 from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
@@ -171,9 +173,9 @@ def tokenizer_of(wildcards):
 
 
 def pretrained_of(wildcards):
-    """Return the manifest of the backbone's weights; stand-ins are pretrained once a seed."""
-    made = STUDY.backbone(wildcards.backbone).source == "pretrain"
-    return f"{ROOT}/models/pretrained/{wildcards.backbone}/{f's{wildcards.seed}' if made else 'fetched'}/manifest.json"
+    """Return the manifest of the backbone's weights; stand-ins are pretrained once, or once a seed."""
+    made = STUDY.pretraining_seed(wildcards.backbone, int(wildcards.seed))
+    return f"{ROOT}/models/pretrained/{wildcards.backbone}/{'fetched' if made is None else f's{made}'}/manifest.json"
 
 
 def encoder_of(wildcards):
@@ -301,22 +303,19 @@ def judged_of(wildcards):
 def all_scores(wildcards=None):
     """Return every score file of the grid: the list comes from the configuration, never from what lies there."""
     return [
-        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json"
-        for t in CONFIG.grid.targets
-        for b, r, s in STUDY.arms(t)
-        for p in STUDY.points_of(t)
+        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json" for t in CONFIG.grid.targets for b, r, s, p in STUDY.runs(t)
     ]
 
 
 def recipe_scores(wildcards=None):
     """Return every score file of the grid's recipes, those of controls left out."""
-    return [
-        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json"
-        for t in CONFIG.grid.targets
-        for b, r, s in STUDY.arms(t)
-        for p in STUDY.points_of(t)
-        if r in CONFIG.grid.recipes
-    ]
+    runs = [(t, *run) for t in CONFIG.grid.targets for run in STUDY.runs(t) if run[1] in CONFIG.grid.recipes]
+    return [f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json" for t, b, r, s, p in runs]
+
+
+def costs_of_axis(wildcards=None):
+    """Return the costs that budgets are counted in: what is counted depends on nothing that was measured."""
+    return f"{ROOT}/{'counted' if CONFIG.budget.axis in COUNTED_AXES else 'costs'}/manifest.json"
 
 
 def submitted_of(wildcards):
@@ -335,6 +334,27 @@ def submitted_data(wildcards):
 def choice_of(wildcards):
     """Return the tables that say which recipe a target takes, where a submission draws on several."""
     return f"{ROOT}/tables/manifest.json" if len(STUDY.candidates(wildcards.recipe)) > 1 else []
+
+
+def all_counted(wildcards=None):
+    """Return what costs are counted from: every training run of the grid, and the tests of every target."""
+    backbones, places = CONFIG.grid.backbones, SPECS.trained_places()
+    tokens = [tokens_of(b, t, "test.") for b in backbones for t in CONFIG.grid.targets]
+    return [*(f"{ROOT}/models/{place}/manifest.json" for place in places), *tokens]
+
+
+def measured_models(wildcards):
+    """Return a model of each depth that a target is measured at; recipes and seeds cost the same, so the first."""
+    recipe, seed = CONFIG.grid.recipes[0], CONFIG.grid.seeds[0]
+    depths = dict.fromkeys(p.split("-")[0] for p in STUDY.points_of(wildcards.target))
+    arm = {"backbone": wildcards.backbone, "target": wildcards.target, "recipe": recipe, "seed": seed}
+    return [embedder_of(SimpleNamespace(**arm, point=f"{d}-lfull-fp32")) for d in depths]
+
+
+def all_measured(wildcards=None):
+    """Return the measured costs of every target, where they are asked for."""
+    pairs = [(b, t) for b in CONFIG.grid.backbones for t in CONFIG.grid.targets if CONFIG.budget.measure]
+    return [f"{ROOT}/measured/{b}/{t}/manifest.json" for b, t in pairs]
 
 
 def all_submissions(wildcards=None):

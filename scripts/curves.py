@@ -1,6 +1,6 @@
 """Say what score each budget buys: curves, areas under them, Pareto fronts.
 
-Usage: python -m scripts.curves --spec JSON --scores results/x/scores --costs results/x/costs/manifest.json
+Usage: python -m scripts.curves --spec JSON --scores results/x/scores --costs results/x/counted/manifest.json
        [--curves-csv results/x/curves.csv] --output curves/manifest.json
 Which files below --scores are read follows from the spec. Writes curves.csv, areas.csv, pareto.csv and curves.md
 (docs/claims.md); --curves-csv receives a copy of the first.

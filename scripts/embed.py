@@ -14,9 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from stilts.model.checkpoint import load_encoder, load_head
-from stilts.model.device import prepare_torch
+from stilts.model.device import best_device, prepare_torch
 from stilts.model.encoder import Encoder
 from stilts.model.heads import build_head
+from stilts.model.quantise import set_precision
 from stilts.predict.dual import dev_rank_score, encode
 from stilts.predict.embed import embed, resolve_layers
 from stilts.provenance.job import run_job
@@ -36,6 +37,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """
     prepare_torch(args.threads)
     encoder, _ = load_encoder(args.model.parent)
+    set_precision(encoder, spec["precision"], best_device())
     split = TokenSplit(args.tokens.parent, "test")
     split.must_fit(encoder.config.vocab_size)
     if "layers" not in spec:

@@ -14,8 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from stilts.model.checkpoint import load_encoder, load_head
-from stilts.model.device import prepare_torch
+from stilts.model.device import best_device, prepare_torch
 from stilts.model.heads import build_head
+from stilts.model.quantise import set_precision
 from stilts.predict.records import dev_score, predict, read_examples, write_predictions
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import dump_json
@@ -28,6 +29,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Write predictions.parquet (test, all languages), dev.parquet and dev.json (source language)."""
     prepare_torch(args.threads)
     encoder, _ = load_encoder(args.model.parent)
+    set_precision(encoder, spec["precision"], best_device())
     settings = spec["settings"]
     length = min(spec["max_length"], encoder.config.max_length)
 

@@ -41,7 +41,8 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     outcome = train(encoder, parts, plan, spec["settings"], folder / "history.jsonl")
     save_encoder(folder, encoder, parts[-1].head if text else None)
     copy_tokenizer(args.encoder.parent, folder)
-    return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}}
+    work = [p.work.facts(p.name, spec["settings"]["frozen_layers"]) for p in parts]
+    return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}, "work": work}
 
 
 def task_parts(encoder: Encoder, spec: dict, args: argparse.Namespace) -> list[Part]:

@@ -40,7 +40,10 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     save_encoder(folder, encoder)
     save_head(folder, part.head)
     copy_tokenizer(args.encoder.parent, folder)
-    return {**vars(outcome), "items": len(part.items), **({"chain": [p.name for p in before]} if before else {})}
+    steps = [*spec.get("chain", []), spec]
+    work = [p.work.facts(p.name, s["settings"]["frozen_layers"]) for p, s in zip([*before, part], steps, strict=True)]
+    chained = {"chain": [p.name for p in before]} if before else {}
+    return {**vars(outcome), "items": len(part.items), **chained, "work": work}
 
 
 def chain(encoder: Encoder, spec: dict, args: argparse.Namespace, folder: Path) -> list[Part]:

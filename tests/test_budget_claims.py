@@ -15,7 +15,8 @@ from scripts import curves as curves_job
 from stilts.budget.claims import budget_claims, claim_rows
 from stilts.budget.curves import area_rows, curve_rows, pareto_rows
 from stilts.budget.paper import CONTRADICTED, OPEN, REPRODUCED, paper_rows, verdict
-from stilts.budget.results import Key, Run, read_costs, read_experiment
+from stilts.budget.results import Key, Run, costs_of, read_experiment
+from stilts.budget.table import Cost, write_costs
 from stilts.config.load import load_config
 from stilts.errors import UserError
 from stilts.metrics.blocks import BLOCKS, write_blocks
@@ -270,6 +271,17 @@ def test_a_cut_is_the_point_that_differs_in_one_axis():
     )
 
 
+def test_a_gain_for_its_training_is_divided_by_what_the_recipes_train():
+    flops = {("mini", r, s): f for r, f in (("mnli", 1e15), ("multi", 3e15)) for s in (1, 2, 3)}
+    made = experiment(plain)
+    both = claim(recipes=["mnli", "multi"], per="training")
+    assert verdict(made, both, HOW).reason == "no training cost of these recipes is known here"
+    made.training = flops
+    found = verdict(made, both, HOW)
+    assert (found.verdict, found.unit) == (REPRODUCED, "points/PFLOP of intermediate training")
+    assert found.estimate == pytest.approx(4 / 2)
+
+
 @pytest.mark.parametrize(
     ("keys", "reason"),
     [
@@ -322,13 +334,11 @@ def made_on_disk(folder, score):
                     if task != "tatoeba":
                         (place / "dev.json").write_text(json.dumps({"task": task, "value": score(key)}))
                     write_manifest(place)
-    rows = [["x", "mini", t, p, "mean", "flops", v, "FLOP", "", "", ""] for (_, p, t), v in costs().items()]
-    write_csv(
-        folder / "costs" / "costs.csv",
-        ["experiment", "backbone", "target", "point", "language", "cost", "value", "unit", "spread", "n", "note"],
-        rows,
-    )
-    return folder / "scores", write_manifest(folder / "costs")
+    prices = [Cost("x", "mini", t, p, "", "mean", "flops", v, "FLOP") for (_, p, t), v in costs().items()]
+    write_costs(folder / "counted" / "costs.csv", prices)
+    phases = [("intermediate", "mini", r, s, 2e15) for r in ("mnli", "multi") for s in (1, 2, 3)]
+    write_csv(folder / "counted" / "training.csv", ["phase", "backbone", "recipe", "seed", "flops"], phases)
+    return folder / "scores", write_manifest(folder / "counted")
 
 
 def test_both_jobs_from_files(tmp_path):
@@ -341,8 +351,9 @@ def test_both_jobs_from_files(tmp_path):
     for job, more in ((curves_job, {}), (claims_job, settings)):
         name = job.__name__.split(".")[-1]
         argv = ["--spec", json.dumps(spec() | more), "--scores", str(scores), "--costs", str(prices)]
+        argv += ["--counted", str(prices)] if more else []
         argv += [f"--{name}-csv", str(tmp_path / f"{name}.csv"), "--output", str(tmp_path / name / "manifest.json")]
-        options = {"scores": "", "costs": ""}
+        options = {"scores": "", "costs": ""} | ({"counted": ""} if more else {})
         assert job.run_job(job.work, options, argv, reads=job.score_files, copies={f"{name}-csv": f"{name}.csv"}) == 0
     found = list(csv.DictReader((tmp_path / "claims.csv").open()))
     row = next(r for r in found if (r["recipe"], r["target"], r["budget"]) == ("multi", "xquad", "1"))
@@ -352,24 +363,21 @@ def test_both_jobs_from_files(tmp_path):
     assert "the mini world alone" in (tmp_path / "claims" / "claims.md").read_text()
 
 
-def test_costs_are_read_strictly(tmp_path):
-    path = tmp_path / "costs.csv"
+def cost(language, value, layer="", name="flops", note=""):
+    return Cost("x", "mini", "pawsx", FULL, layer, language, name, value, "", None, 0, note)
 
-    def write(*rows):
-        write_csv(path, ["backbone", "target", "point", "language", "cost", "value", "note"], rows)
-        return read_costs(path, "flops")
 
-    row = ["mini", "pawsx", FULL, "mean", "flops"]
-    assert write([*row, "5e6", ""], ["mini", "pawsx", FULL, "qab", "flops", "9", ""]) == {("mini", FULL, "pawsx"): 5e6}
-    assert write([*row, "nan", "too few queries"]) == {
-        ("mini", FULL, "pawsx"): "flops was not measured: too few queries"
+def test_the_cost_of_a_configuration_is_the_mean_over_languages_at_the_headline_layer():
+    place = ("mini", FULL, "pawsx")
+    rows = [cost("qab", 9.0), cost("mean", 5e6), cost("", 3.0, name="memory")]
+    assert costs_of(rows, "flops", 2) == {place: 5e6}
+    assert costs_of(rows, "memory", 2) == {place: 3.0}
+    assert costs_of([cost("mean", 1.0, "1"), cost("mean", 2.0, "2")], "flops", 2) == {place: 2.0}
+    assert costs_of([cost("", None, note="takes 662 queries")], "flops", 2) == {
+        place: "flops was not measured: takes 662 queries"
     }
-    for value in ("0", "-3"):
-        assert "which no run can cost" in write([*row, value, ""])["mini", FULL, "pawsx"]
     with pytest.raises(UserError, match="two costs flops of mini"):
-        write([*row, "1", ""], [*row, "2", ""])
-    with pytest.raises(UserError, match=r"budget\.axis: .* has no cost 'joule'; it has flops"):
-        read_costs(path, "joule")
+        costs_of([cost("mean", 1.0), cost("mean", 2.0)], "flops", 2)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from stilts.budget.claims import too_few
 from stilts.budget.contrasts import FIXED, Contrast, contrast
 from stilts.budget.curves import Rows, flat, number
-from stilts.budget.results import Experiment, Key, Table, table_of
+from stilts.budget.results import BASELINE, Experiment, Key, Table, table_of
 from stilts.stats.holm import holm
 from stilts.tasks.arms import BEST
 from stilts.tasks.claims import Claim
@@ -28,6 +28,7 @@ PAPER = (
 )  # fmt: skip
 MINI = "the mini world alone: artificial languages and a tiny encoder; nothing follows for the paper's data"
 REAL = "this experiment's data, encoder and settings"
+PFLOP = 1e15
 AXES = ("depth", "length", "precision")
 
 
@@ -40,6 +41,12 @@ class Verdict(NamedTuple):
     low: float | None = None
     high: float | None = None
     seeds: int = 0
+    unit: str = "points"
+
+    def each(self, cost: float, unit: str) -> Verdict:
+        """Return the same of the difference for each `cost`."""
+        less = [None if x is None else x / cost for x in (self.estimate, self.low, self.high)]
+        return self._replace(estimate=less[0], low=less[1], high=less[2], unit=unit)
 
 
 def paper_rows(experiment: Experiment, claims: Sequence[Claim], how: Mapping[str, Any], stand_in: bool) -> Rows:
@@ -49,7 +56,7 @@ def paper_rows(experiment: Experiment, claims: Sequence[Claim], how: Mapping[str
         found = verdict(experiment, claim, how)
         numbers = [number(x) for x in (found.estimate, found.low, found.high)]
         head = [claim.id, claim.says, claim.source, claim.certainty, number(claim.published), found.verdict]
-        rows.append([*head, *numbers, "points", str(found.seeds or ""), found.reason, MINI if stand_in else REAL])
+        rows.append([*head, *numbers, found.unit, str(found.seeds or ""), found.reason, MINI if stand_in else REAL])
     return list(PAPER), rows
 
 
@@ -66,8 +73,6 @@ def verdict(experiment: Experiment, claim: Claim, how: Mapping[str, Any]) -> Ver
         here = [t for t in claim.targets if t in experiment.tasks]
         lost = f"no budget point cuts {claim.cut} alone" if here else f"no target {', '.join(claim.targets)}"
         return Verdict(OPEN, f"{lost} in this experiment")
-    if claim.per:
-        return Verdict(OPEN, "the costs of training are not known here")
     try:
         tables = [{s: _arms(experiment, p, targets, s, claim.average) for s in experiment.seeds} for p in pairs]
     except LookupError as error:
@@ -79,7 +84,13 @@ def verdict(experiment: Experiment, claim: Claim, how: Mapping[str, Any]) -> Ver
         estimate = min(c.difference for c in found) if claim.take == "every" else found[0].difference
         return Verdict(OPEN, unknown[0], estimate, seeds=found[0].seeds)
     judged = _every(found, how["alpha"]) if claim.take == "every" else _one(found[0], claim.test, how)
-    return judged._replace(reason=f"{judged.reason}; {_extent(claim, pairs, targets)}")
+    judged = judged._replace(reason=f"{judged.reason}; {_extent(claim, pairs, targets)}")
+    if not claim.per:
+        return judged
+    cost = _training(experiment, pairs)
+    if not cost:
+        return Verdict(OPEN, "no training cost of these recipes is known here")
+    return judged.each(cost / PFLOP, "points/PFLOP of intermediate training")
 
 
 def _one(found: Contrast, test: str, how: Mapping[str, Any]) -> Verdict:
@@ -111,6 +122,18 @@ def _every(found: Sequence[Contrast], alpha: float) -> Verdict:
     if any(p < alpha and c.difference < 0 for p, c in zip(adjusted, found, strict=True)):
         return Verdict(CONTRADICTED, "worse than another, the best of them is shown", *shown)
     return Verdict(OPEN, f"not told apart from the best other: {too_few(least, alpha)}", *shown)
+
+
+def _training(experiment: Experiment, pairs: Sequence[tuple[str, str]]) -> float | None:
+    """Return what the first of each pair takes more of intermediate training than the second, FLOPs; a mean."""
+    backbone = next(iter(experiment.places.values()))[0][0]
+    cost = {(BASELINE, s): 0.0 for s in experiment.seeds}
+    cost |= {(r, s): flops for (b, r, s), flops in experiment.training.items() if b == backbone}
+    try:
+        mean = statistics.fmean(cost[a, s] - cost[b, s] for a, b in pairs for s in experiment.seeds)
+    except KeyError:
+        return None
+    return mean if mean > 0 else None
 
 
 def _extent(claim: Claim, pairs: Sequence[tuple[str, str]], targets: Mapping[str, tuple[str, str]]) -> str:

@@ -6,7 +6,7 @@ import csv
 import json
 import math
 import statistics
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from stilts.budget.steps import Configuration
+from stilts.budget.table import MEAN, Cost, read_costs
+from stilts.budget.training import INTERMEDIATE
 from stilts.errors import UserError
 from stilts.metrics.blocks import BLOCKS, read_blocks
 from stilts.metrics.measure import headline_protocol, metrics_of
 from stilts.metrics.table import read_scores
 
 BASELINE = "none"
-MEAN = "mean"  # the language of a cost that is the mean over languages
 
 
 class Key(NamedTuple):
@@ -62,9 +63,17 @@ class Experiment:
     """The runs of an experiment, its targets, and what each configuration costs."""
 
     def __init__(
-        self, spec: Mapping[str, Any], runs: Mapping[Key, Run], costs: Mapping[tuple[str, str, str], float | str]
+        self,
+        spec: Mapping[str, Any],
+        runs: Mapping[Key, Run],
+        costs: Mapping[tuple[str, str, str], float | str],
+        training: Mapping[tuple[str, str, int], float] | None = None,
     ) -> None:
-        """Take what was read. costs: (backbone, point, target) -> the cost, or why there is none."""
+        """Take what was read.
+
+        costs: (backbone, point, target) -> the cost, or why there is none; training: (backbone, recipe, seed) -> FLOPs
+        of its intermediate training.
+        """
         self.name, self.source = str(spec["experiment"]), str(spec["source_language"])
         self.tasks = {t["task"]: Target(**t) for t in spec["targets"]}
         self.recipes, self.seeds = list(spec["recipes"]), [int(s) for s in spec["seeds"]]
@@ -72,6 +81,7 @@ class Experiment:
             t: [(b, p) for b in spec["backbones"] for p in spec["budget_points"][t]] for t in spec["budget_points"]
         }
         self.runs, self.axis, self.scale = runs, str(spec["budget"]["axis"]), str(spec["budget"]["scale"])
+        self.training = training or {}
         self._costs = costs
 
     def configurations(self, target: str) -> tuple[list[Configuration], list[str]]:
@@ -144,11 +154,12 @@ def run_places(spec: Mapping[str, Any], folder: Path) -> Iterator[tuple[Key, Pat
             yield Key(backbone, point, recipe, target, int(seed)), place
 
 
-def read_experiment(spec: Mapping[str, Any], scores: Path, costs: Path) -> Experiment:
-    """Return an experiment from the folder of its scores and its costs.csv."""
+def read_experiment(spec: Mapping[str, Any], scores: Path, costs: Path, training: Path | None = None) -> Experiment:
+    """Return an experiment from the folder of its scores, its costs.csv and its training.csv."""
     tasks = {t["task"]: Target(**t) for t in spec["targets"]}
     runs = {key: read_run(spec, tasks[key.target], place.parent) for key, place in run_places(spec, scores)}
-    return Experiment(spec, runs, read_costs(costs, str(spec["budget"]["axis"])))
+    prices = costs_of(read_costs(costs), str(spec["budget"]["axis"]), spec["retrieval_layer"])
+    return Experiment(spec, runs, prices, read_training(training) if training else None)
 
 
 def read_run(spec: Mapping[str, Any], task: Target, folder: Path) -> Run:
@@ -181,31 +192,25 @@ def _blocks(folder: Path, headline: str, metrics: tuple[str, ...]) -> dict[str, 
     return {x: [statistics.fmean(found[headline, x, m][k] for m in metrics) for k in range(BLOCKS)] for x in whole}
 
 
-def read_costs(path: Path, axis: str) -> dict[tuple[str, str, str], float | str]:
-    """Return (backbone, point, target) -> cost, or in words why it is none: not measured, NaN, zero or below.
+def costs_of(rows: Iterable[Cost], axis: str, layer: int) -> dict[tuple[str, str, str], float | str]:
+    """Return (backbone, point, target) -> cost, or why it was not measured.
 
-    Raises UserError for an axis that the file does not have, and for two costs of one configuration.
+    layer: hidden state that swept targets are read at. The cost of a target whose languages differ is their mean.
+    Raises UserError for two costs of one configuration.
     """
-    with path.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    known = sorted({r["cost"] for r in rows})
-    if axis not in known:
-        raise UserError(f"budget.axis: {path} has no cost {axis!r}; it has {', '.join(known) or 'none'}")
     found: dict[tuple[str, str, str], float | str] = {}
     for row in rows:
-        if (row["cost"], row["language"]) == (axis, MEAN):
-            key = (row["backbone"], row["point"], row["target"])
+        if row.cost == axis and row.language in ("", MEAN) and row.layer in ("", str(layer)):
+            key = (row.backbone, row.point, row.target)
             if key in found:
-                raise UserError(f"{path}: two costs {axis} of {', '.join(key)}")
-            found[key] = _cost(axis, row)
+                raise UserError(f"costs.csv: two costs {axis} of {', '.join(key)}")
+            lost = f"{axis} was not measured{f': {row.note}' if row.note else ''}"
+            found[key] = lost if row.value is None else row.value
     return found
 
 
-def _cost(axis: str, row: Mapping[str, str]) -> float | str:
-    try:
-        value = float(row["value"] or "nan")
-    except ValueError:
-        return f"{axis} is {row['value']!r}"
-    if not math.isfinite(value):
-        return f"{axis} was not measured{': ' + row['note'] if row.get('note') else ''}"
-    return value if value > 0 else f"{axis} is {row['value']}, which no run can cost"
+def read_training(path: Path) -> dict[tuple[str, str, int], float]:
+    """Return (backbone, recipe, seed) -> FLOPs of the recipe's own phase, from training.csv of rule `count_costs`."""
+    with path.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["phase"] == INTERMEDIATE]
+    return {(r["backbone"], r["recipe"], int(r["seed"])): float(r["flops"]) for r in rows}

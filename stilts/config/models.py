@@ -20,6 +20,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 CONTROLS = ("random-init", "blind")
+COUNTED_AXES = ("flops", "flops_slots", "memory", "disk")  # the others are measured
 
 
 def _optional(field: FieldInfo) -> FieldInfo:
@@ -74,6 +75,11 @@ class Pretraining(Strict):
     """Masked-LM pretraining of a backbone by the workflow itself (stand-ins only)."""
 
     corpus: Name = Field("mlm_text", description="Task of kind masked_lm whose text is read.")
+    seed: Count | None = Field(
+        None,
+        description="Seed of the one pretraining that all seeds of the grid start from, as they do from a public "
+        "backbone; null: one pretraining a seed.",
+    )
     layers: Positive = Field(12, description="Transformer layers.")
     hidden_size: Positive = Field(768, description="Width of the hidden states.")
     heads: Positive = Field(12, description="Attention heads.")
@@ -247,8 +253,15 @@ class Budget(Strict):
         default_factory=lambda: ["full"],
         description="Longest sequence at prediction; `full` is the length of training.",
     )
-    precisions: list[Literal["fp32"]] = Field(
-        default_factory=lambda: ["fp32"], description="Number format at prediction."
+    precisions: list[Literal["fp32", "bf16", "int8", "fp8"]] = Field(
+        default_factory=lambda: ["fp32"],
+        description="Number formats of the encoder at prediction; int8 needs a CPU, fp8 a GPU that has it.",
+    )
+    measure: bool = Field(
+        True, description="Whether latency, throughput, memory and energy of every point are measured."
+    )
+    queries: Positive = Field(
+        64, description="Test examples answered one by one for the latency of a point; p90 takes 64, p99 takes 662."
     )
     axis: Name = Field(
         "flops", description="Cost that budgets are counted in: a name of the column `cost` of costs.csv."

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from stilts.budget.training import example_of, phases_of
 from stilts.config.models import Recipe, altered
-from stilts.config.study import Study
+from stilts.config.recipes import starts_first
+from stilts.config.study import Study, parts_of
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
 from stilts.tasks.claims import claims
 from stilts.tasks.published import published
@@ -89,7 +91,7 @@ class Specs:
     def pretrain(self, backbone: str, seed: int) -> dict:
         """How a stand-in is pretrained."""
         made = self.study.backbone(backbone).pretraining
-        raw = made.model_dump(exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines"})
+        raw = made.model_dump(exclude={"corpus", "seed", "vocabulary", "character_coverage", "tokenizer_lines"})
         return {"pretraining": raw, "seed": seed}
 
     def randomise(self, backbone: str, seed: int) -> dict:
@@ -148,12 +150,13 @@ class Specs:
     def predict(self, recipe: str, target: str, point: str) -> dict:
         """How a target is predicted at a budget point."""
         settings = self.config.target.of(self.study.owner(target))
-        cut = point.split("-")[1].removeprefix("l")
+        _, cut, precision = parts_of(point)
         return {
             "task": slim(self.study.task(target), JUDGED),
             "dev_task": slim(self.study.task(self.study.dev_task(target)), JUDGED),
             "settings": {"pooling": settings.pooling, "doc_stride": settings.doc_stride},
             "max_length": settings.max_length if cut == "full" else min(settings.max_length, int(cut)),
+            "precision": precision,
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
@@ -162,13 +165,14 @@ class Specs:
         """How the sentences of a target are embedded at a budget point: as a dual encoder was trained to, or swept."""
         retrieval, dual = self.config.retrieval, self.study.task(target).dual
         settings = self.config.target.of(self.study.owner(target)) if dual else retrieval
-        cut = point.split("-")[1].removeprefix("l")
+        _, cut, precision = parts_of(point)
         length = settings.max_length if cut == "full" else min(settings.max_length, int(cut))
         if dual:
             lengths = {"max_length": length, "query_length": min(settings.query_length, length)}
             dev = {"dev_task": self.study.dev_task(target), "source_language": self.config.source_language}
-            return {"pooling": settings.pooling, **lengths, **dev}
-        return {"layers": retrieval.layers, "pooling": retrieval.pooling, "max_length": length}
+            return {"pooling": settings.pooling, "precision": precision, **lengths, **dev}
+        sweep = {"layers": retrieval.layers, "pooling": retrieval.pooling}
+        return {**sweep, "max_length": length, "precision": precision}
 
     def mine(self, target: str) -> dict:
         """How nearest neighbours are searched."""
@@ -189,6 +193,60 @@ class Specs:
         if self.study.task(target).swept:
             spec["retrieval"] = self.config.retrieval.model_dump(include={"pooling"})
         return spec
+
+    def count_costs(self) -> dict:
+        """What is counted: the work of each target at each budget point, and of every training run."""
+        return {"experiment": self.config.experiment, **self._trained(), "targets": self._counted()}
+
+    def profile_budget(self, backbone: str, target: str) -> dict:
+        """What is measured of a target, and how; threads and queries change what the clock says."""
+        task = self.study.task(target)
+        return {
+            "experiment": self.config.experiment,
+            "backbone": backbone,
+            "target": target,
+            "labels": task.labels,
+            "layer": str(self.config.retrieval.layer) if task.swept else "",
+            "points": self.study.points_of(target),
+            "how": {p: self._how(target, p) for p in self.study.points_of(target)},
+            "queries": self.config.budget.queries,
+            "threads": self.config.runtime.threads,
+        }
+
+    def costs(self) -> dict:
+        """Which training runs the costs of training and of recipes are made of."""
+        return self._trained() | {"targets": {t: self._target(t) for t in self.grid.targets}}
+
+    def trained_places(self) -> list[str]:
+        """Return the places below models/ of every training run, and of the backbones that are measured."""
+        spec = self.count_costs()
+        pairs = [(b, t, p) for b in spec["backbones"] for t, made in spec["targets"].items() for p in made["points"]]
+        return list(dict.fromkeys([*(p.place for p in phases_of(spec)), *(example_of(spec, *x) for x in pairs)]))
+
+    def _trained(self) -> dict:
+        g, starts = self.grid, starts_first(self.config, self.grid.recipes)
+        seeds = sorted({*g.seeds, *(g.control_seeds if g.controls else [])})
+        return {
+            "backbones": {b: {str(s): self.study.pretraining_seed(b, s) for s in seeds} for b in g.backbones},
+            "starts": {r: self.study.start(r) for r in starts if self.study.recipe(r).tasks},
+            **g.model_dump(include={"recipes", "seeds", "controls", "control_seeds"}),
+        }
+
+    def _target(self, target: str) -> dict:
+        owner = self.study.owner(target) if self.study.tuned(target) else ""
+        return {"owner": owner, "kind": self.study.task(target).kind, "points": self.study.points_of(target)}
+
+    def _counted(self) -> dict:
+        return {
+            t: self._target(t)
+            | {"labels": self.study.task(t).labels, "how": {p: self._how(t, p) for p in self.study.points_of(t)}}
+            for t in self.grid.targets
+        }
+
+    def _how(self, target: str, point: str) -> dict:
+        """Return how a target is read at a budget point: lengths, precision, pooling."""
+        whole = self.embed(target, point) if self.study.task(target).retrieval else self.predict("", target, point)
+        return {k: v for k, v in whole.items() if k not in ("task", "dev_task", "source_language", "blind")}
 
     def summarise(self) -> dict:
         """Which tables are made, and the cells they must hold."""

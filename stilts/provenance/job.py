@@ -24,7 +24,7 @@ from stilts.errors import UserError
 from stilts.provenance.code import ROOT, code_files
 from stilts.provenance.environment import environment_digest, unlocked
 from stilts.provenance.key import Key, hashed
-from stilts.provenance.machine import environment
+from stilts.provenance.machine import Meter, environment, peak_memory
 from stilts.provenance.manifest import (
     KEY,
     RUN,
@@ -158,7 +158,7 @@ def _parser(work: Work, inputs: dict[str, str], copies: Mapping[str, str]) -> ar
 
 def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
     """Do the work and write what belongs beside its files."""
-    start, cpu = time.time(), time.process_time()
+    start, cpu, meter = time.time(), time.process_time(), Meter()
     facts = work(args.spec, args, folder) or {}
     volatile = facts.pop("run", {})
     write_atomic(folder / SPEC, dump_json(args.spec))
@@ -169,7 +169,10 @@ def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
         "import_cpu_seconds": round(cpu, 3),
     }
     options = {"threads": args.threads, "tokens_per_batch": args.tokens_per_batch}
-    write_atomic(folder / RUN, dump_json({**environment(), **seconds, "options": options, **volatile}))
+    write_atomic(
+        folder / RUN,
+        dump_json({**environment(), **seconds, **peak_memory(), **meter.read(), "options": options, **volatile}),
+    )
 
 
 def _key(module: str, spec: Any, read: Mapping[str, list[Path]]) -> Key | None:

@@ -20,17 +20,19 @@ from stilts.tokens.dual import DualItems
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import Plan
+from stilts.train.work import Work
 
 MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change the loss
 
 
 @dataclass
 class Part:
-    """One task of a run: its items, its head, and how a model is judged on source-language dev data (percent)."""
+    """One task of a run: items, head, what was computed, and how it is judged on source-language dev data (percent)."""
 
     name: str
     items: Items | DualItems
     head: nn.Module
+    work: Work
     evaluate: Callable[[Encoder, nn.Module], float] | None = None
 
 
@@ -102,7 +104,9 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, 
     batches = [part.items.batch(chosen[piece]) for piece in pieces]
     total = sum(batch.count for batch in batches)
     loss = 0.0
+    part.work.steps += 1
     for batch in batches:
+        part.work.add(batch.lengths, batch.count)
         summed = batch_loss(encoder, part.head, batch) / max(1, total)
         summed.backward()
         loss += summed.item()

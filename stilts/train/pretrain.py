@@ -18,6 +18,7 @@ from stilts.tokens.store import TokenSplit
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import generator
 from stilts.train.text import TextStream, mask_tokens
+from stilts.train.work import Work
 
 
 def pretrain(
@@ -50,20 +51,22 @@ def pretrain(
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
     optimizer = AdamW([*encoder.parameters(), *head.parameters()], spec["steps"], settings)
-    tokens, losses = 0, []
+    work, losses = Work("masked_lm", config.vocab_size), []
     encoder.train()
     with history.open("w", encoding="utf-8") as log, Progress("pretrain", spec["steps"]) as progress:
         for step in range(1, spec["steps"] + 1):
             sequences = stream.batch(spec["batch_tokens"])
             flat = np.concatenate(sequences)
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
-            layout = Layout(torch.tensor([len(s) for s in sequences]), device)
+            lengths = np.asarray([len(s) for s in sequences], np.int64)
+            layout = Layout(torch.from_numpy(lengths), device)
             states = encoder(torch.from_numpy(ids).to(device), layout)
             loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
             loss = loss / max(1, count)
             loss.backward()
             norm = optimizer.step()
-            tokens += len(flat)
+            work.steps += 1
+            work.add(lengths, count)
             losses.append(loss.item())
             if not np.isfinite([losses[-1], norm]).all():
                 raise UserError(f"pretraining diverged at step {step}: lower pretraining.training.learning_rate")
@@ -73,4 +76,5 @@ def pretrain(
                     json.dumps({"step": step, "loss": round(float(np.mean(losses[-25:])), 6), "norm": round(norm, 6)})
                     + "\n"
                 )
-    return encoder, head, {"steps": spec["steps"], "tokens": tokens, "loss": round(float(np.mean(losses[-25:])), 6)}
+    facts = {"steps": work.steps, "tokens": work.tokens, "loss": round(float(np.mean(losses[-25:])), 6)}
+    return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)]}

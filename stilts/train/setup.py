@@ -24,6 +24,7 @@ from stilts.tokens.store import TokenSplit
 from stilts.train.cotraining import TextItems, draw_documents
 from stilts.train.loop import Part
 from stilts.train.plan import cap_examples, generator
+from stilts.train.work import Work, head_outputs
 
 EVAL_BATCH = 8192
 
@@ -65,8 +66,9 @@ def make_part(
     splits = [_training_split(folder, encoder) for folder in [*own, *translated]]
     length = min(settings["max_length"], encoder.config.max_length)
     items = _items(splits, length, task, spec)
-    head = make_head(encoder, task, splits[0].outputs(task.labels), settings, spec["seed"])
-    part = Part(task.task, items, head)
+    outputs = splits[0].outputs(task.labels)
+    head = make_head(encoder, task, outputs, settings, spec["seed"])
+    part = Part(task.task, items, head, Work(task.kind, head_outputs(task.kind, outputs)))
     if dev is not None and settings["eval_every"]:
         part.evaluate = _evaluator(dev_task, dev, length, spec)
     return part
@@ -115,7 +117,7 @@ def make_text_part(
     held = {k: weights[f"lm_head.{k}"] for k in head.state_dict() if f"lm_head.{k}" in weights}
     if len(held) == len(head.state_dict()):
         head.load_state_dict(held)
-    return Part(spec["corpus"], items, head)
+    return Part(spec["corpus"], items, head, Work("masked_lm", encoder.config.vocab_size))
 
 
 def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
