@@ -15,7 +15,7 @@ from scripts import curves as curves_job
 from stilts.budget.claims import budget_claims, claim_rows
 from stilts.budget.curves import area_rows, curve_rows, pareto_rows
 from stilts.budget.paper import CONTRADICTED, OPEN, REPRODUCED, paper_rows, verdict
-from stilts.budget.results import Key, Run, costs_of, read_experiment
+from stilts.budget.results import Experiment, Key, Run, costs_of, read_experiment
 from stilts.budget.table import Cost, write_costs
 from stilts.config.load import load_config
 from stilts.errors import UserError
@@ -94,6 +94,12 @@ def test_a_configuration_without_a_cost_is_left_out_and_named(reason):
     lost = [r for r in records(curve_rows(experiment(plain, prices=costs(**{FULL: reason})))) if r["target"] == "xquad"]
     assert {r["value"] for r in lost} == {""}
     assert "the cost that shares are of" in lost[0]["note"]
+
+
+def test_shares_are_of_the_whole_encoder_where_an_earlier_state_is_read():
+    made = experiment(plain)
+    made = Experiment(spec(), made.runs, costs(), costs() | {("mini", FULL, "tatoeba"): 400.0})
+    assert one(curve_rows(made), recipe="none", target="tatoeba", seed=1, language="zero-shot")["budget"] == "0.25"
 
 
 def test_absolute_budgets_are_costs():
@@ -372,7 +378,9 @@ def test_the_cost_of_a_configuration_is_the_mean_over_languages_at_the_headline_
     rows = [cost("qab", 9.0), cost("mean", 5e6), cost("", 3.0, name="memory")]
     assert costs_of(rows, "flops", 2) == {place: 5e6}
     assert costs_of(rows, "memory", 2) == {place: 3.0}
-    assert costs_of([cost("mean", 1.0, "1"), cost("mean", 2.0, "2")], "flops", 2) == {place: 2.0}
+    layers = [cost("mean", float(k), str(k)) for k in (1, 2, 10)]
+    assert costs_of(layers, "flops", 2) == {place: 2.0}
+    assert costs_of(layers, "flops", None) == {place: 10.0}
     assert costs_of([cost("", None, note="takes 662 queries")], "flops", 2) == {
         place: "flops was not measured: takes 662 queries"
     }

@@ -63,6 +63,14 @@ def test_power_is_the_share_of_simulated_tests_that_find_the_difference():
     assert power(0.0, 1.0, 4, 0.05) == pytest.approx(0.05, abs=1e-6)
 
 
+def test_the_freedom_is_never_below_that_of_the_smallest_factor():
+    # Crossings as large as rows and columns leave a variance near 0.
+    tables = np.random.default_rng(3).normal(0, 1, (20000, 2, 3))
+    for _, freedom in spreads(tables, [1, 2]):
+        assert freedom.min() >= 1
+        assert np.isfinite(freedom).all()
+
+
 def test_one_random_axis_is_students_t_on_its_means():
     table = np.random.default_rng(2).normal(1, 3, (6, 4, 20))
     found = spread(table, [0])

@@ -67,12 +67,13 @@ class Experiment:
         spec: Mapping[str, Any],
         runs: Mapping[Key, Run],
         costs: Mapping[tuple[str, str, str], float | str],
+        whole: Mapping[tuple[str, str, str], float | str] | None = None,
         training: Mapping[tuple[str, str, int], float] | None = None,
     ) -> None:
         """Take what was read.
 
-        costs: (backbone, point, target) -> the cost, or why there is none; training: (backbone, recipe, seed) -> FLOPs
-        of its intermediate training.
+        costs: (backbone, point, target) -> the cost, or why there is none; whole: the same of the last hidden state,
+        where `costs` are those of an earlier one; training: (backbone, recipe, seed) -> FLOPs of its own phase.
         """
         self.name, self.source = str(spec["experiment"]), str(spec["source_language"])
         self.tasks = {t["task"]: Target(**t) for t in spec["targets"]}
@@ -82,15 +83,15 @@ class Experiment:
         }
         self.runs, self.axis, self.scale = runs, str(spec["budget"]["axis"]), str(spec["budget"]["scale"])
         self.training = training or {}
-        self._costs = costs
+        self._costs, self._whole = costs, whole or costs
 
     def configurations(self, target: str) -> tuple[list[Configuration], list[str]]:
         """Return the configurations of a target that have a cost, and a line for each that has none.
 
-        With `scale: share` a cost is a share of that of the target's first configuration.
+        With `scale: share` a cost is a share of that of the target's first configuration, to its last hidden state.
         """
         found, lost = [], []
-        whole = self._costs.get((*self.places[target][0], target), "no cost")
+        whole = self._whole.get((*self.places[target][0], target), "no cost")
         for order, place in enumerate(self.places[target]):
             cost = self._costs.get((*place, target), "no cost")
             if isinstance(cost, str) or (self.scale == "share" and isinstance(whole, str)):
@@ -158,8 +159,9 @@ def read_experiment(spec: Mapping[str, Any], scores: Path, costs: Path, training
     """Return an experiment from the folder of its scores, its costs.csv and its training.csv."""
     tasks = {t["task"]: Target(**t) for t in spec["targets"]}
     runs = {key: read_run(spec, tasks[key.target], place.parent) for key, place in run_places(spec, scores)}
-    prices = costs_of(read_costs(costs), str(spec["budget"]["axis"]), spec["retrieval_layer"])
-    return Experiment(spec, runs, prices, read_training(training) if training else None)
+    rows, axis = read_costs(costs), str(spec["budget"]["axis"])
+    prices, whole = (costs_of(rows, axis, layer) for layer in (int(spec["retrieval_layer"]), None))
+    return Experiment(spec, runs, prices, whole, read_training(training) if training else None)
 
 
 def read_run(spec: Mapping[str, Any], task: Target, folder: Path) -> Run:
@@ -192,15 +194,17 @@ def _blocks(folder: Path, headline: str, metrics: tuple[str, ...]) -> dict[str, 
     return {x: [statistics.fmean(found[headline, x, m][k] for m in metrics) for k in range(BLOCKS)] for x in whole}
 
 
-def costs_of(rows: Iterable[Cost], axis: str, layer: int) -> dict[tuple[str, str, str], float | str]:
+def costs_of(rows: Iterable[Cost], axis: str, layer: int | None) -> dict[tuple[str, str, str], float | str]:
     """Return (backbone, point, target) -> cost, or why it was not measured.
 
-    layer: hidden state that swept targets are read at. The cost of a target whose languages differ is their mean.
-    Raises UserError for two costs of one configuration.
+    layer: hidden state that swept targets are read at; None: the last that they have. The cost of a target whose
+    languages differ is their mean. Raises UserError for two costs of one configuration.
     """
+    mine = [row for row in rows if row.cost == axis and row.language in ("", MEAN)]
+    last = {row.target: max(int(r.layer) for r in mine if r.target == row.target) for row in mine if row.layer}
     found: dict[tuple[str, str, str], float | str] = {}
-    for row in rows:
-        if row.cost == axis and row.language in ("", MEAN) and row.layer in ("", str(layer)):
+    for row in mine:
+        if row.layer in ("", str(last.get(row.target) if layer is None else layer)):
             key = (row.backbone, row.point, row.target)
             if key in found:
                 raise UserError(f"costs.csv: two costs {axis} of {', '.join(key)}")

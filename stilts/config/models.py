@@ -268,8 +268,8 @@ class Budget(Strict):
     )
     scale: Literal["share", "absolute"] = Field(
         "share",
-        description="Budgets in units of the cost itself, or as shares of what a target costs on the first backbone "
-        "under its first budget point.",
+        description="Budgets in units of the cost itself, or as shares of what a target costs on all of the first "
+        "backbone under its first budget point.",
     )
     budgets: list[Annotated[float, Field(gt=0)]] = Field(
         default_factory=lambda: [0.6, 1.0], description="Budgets at which recipes are compared with `none`."

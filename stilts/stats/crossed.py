@@ -68,7 +68,8 @@ def spread(table: np.ndarray, random: Sequence[int]) -> Spread | None:
 def spreads(tables: np.ndarray, random: Sequence[int]) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield (standard errors, degrees of freedom) of many tables' means, for each set of the random axes.
 
-    Axis 0 of `tables` counts them. A set whose variance comes out at or below 0 has error 0 and freedom 1.
+    Axis 0 of `tables` counts them. A variance that comes out below 0 is 0; the freedom is never below that of the
+    smallest factor of the set.
     """
     axes = tuple(range(1, tables.ndim))
     effects = tables.mean(axis=tuple(a for a in axes if a not in random), keepdims=True)
@@ -84,9 +85,9 @@ def spreads(tables: np.ndarray, random: Sequence[int]) -> Iterator[tuple[np.ndar
         mine = [(len(a), *part) for a, part in parts.items() if set(a) <= set(chosen)]
         variance = sum(v if size % 2 else -v for size, v, _ in mine)
         scale = sum(v**2 / freedom for _, v, freedom in mine)
-        known = variance > 0
+        variance, least = np.maximum(variance, 0), min(tables.shape[a] for a in chosen) - 1
         with np.errstate(invalid="ignore", divide="ignore"):
-            yield np.sqrt(np.where(known, variance, 0)), np.where(known, variance**2 / scale, 1.0)
+            yield np.sqrt(variance), np.maximum(np.nan_to_num(variance**2 / scale, nan=least), least)
 
 
 def _sets(axes: Sequence[int]) -> Iterator[tuple[int, ...]]:
