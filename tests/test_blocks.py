@@ -35,16 +35,15 @@ def test_a_block_is_a_run_of_neighbours_and_all_are_there_once():
     draw = random.Random(1)
     ids, languages = map(list, zip(*rows(), strict=True))
     right = [draw.random() < 0.6 for _ in ids]
-    predictions = {
-        "id": ids, "language": languages, "label": [0] * len(ids), "logits": [[1.0, 0.0] if r else [0.0, 1.0] for r in right],
-    }  # fmt: skip
+    logits = [[1.0, 0.0] if r else [0.0, 1.0] for r in right]
+    predictions = {"id": ids, "language": languages, "label": [0] * len(ids), "logits": logits}
     spec = task("pair_classification", labels=["no", "yes"])
     found = judge_blocks(spec, predictions, {"id": ids, "language": languages})
     # A language with fewer examples than blocks has none.
     assert set(found) == {("standard", x, "accuracy") for x in ("qaa", "qab")}
     mine = [r for r, x in zip(right, languages, strict=True) if x == "qaa"]
     parts = [[mine[i] for i in range(53) if i * BLOCKS // 53 == k] for k in range(BLOCKS)]
-    assert sum(parts, []) == mine
+    assert [r for part in parts for r in part] == mine
     assert found["standard", "qaa", "accuracy"] == pytest.approx([100 * statistics.fmean(p) for p in parts])
 
 
@@ -82,7 +81,7 @@ def test_ranked_candidates_have_blocks_by_query():
         "id": list(range(63)), "language": ["qab"] * 20 + ["qac"] * 40 + ["qab"] * 3,
         "side": ["query"] * 60 + ["candidate"] * 3, "gold": [*gold, [], [], []],
     }  # fmt: skip
-    hits = [(q, draw.randint(0, 30)) for q in range(60) for _ in gold[q] if draw.random() < 0.9]
+    hits = [(q, draw.randint(1, 30)) for q in range(60) for _ in gold[q] if draw.random() < 0.9]
     ranks = {"query": [q for q, _ in hits], "rank": [r for _, r in hits]}
     spec = task("answer_retrieval")
     found = judge_rank_blocks(spec, ranks, data)
