@@ -18,7 +18,7 @@ from tests.study_case import ROOT, TINY
 
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
 SOURCES += ("benchmarks", "published")
-TAIL = "summarise report"
+TAIL = "count_costs costs summarise report"
 MODELS = "train_intermediate train_target predict score"
 BELOW_TRAINING = "train_target predict score"
 RETRIEVAL = "embed mine score: target=tatoeba"
@@ -39,6 +39,9 @@ PLACES = {
     "embed": rf"embeddings/{ARM}/(?P<point>[^/]+)/s(?P<seed>\d+)",
     "mine": rf"mined/{ARM}/(?P<point>[^/]+)/s(?P<seed>\d+)",
     "score": rf"scores/{ARM}/(?P<point>[^/]+)/s(?P<seed>\d+)",
+    "count_costs": r"counted",
+    "profile_budget": r"measured/(?P<backbone>[^/]+)/(?P<target>[^/]+)",
+    "costs": r"costs",
     "summarise": r"tables",
     "report": r"report",
 }

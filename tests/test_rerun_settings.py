@@ -38,7 +38,10 @@ BELOW_PRETRAINING = f"pretrain; randomise; {MODELS}; embed mine; TAIL"
 CASES: dict[str, tuple[dict, str]] = {
     # What changes no result.
     "nothing": ({}, ""),
-    "runtime": ({"runtime": {"threads": 2, "tokens_per_batch": 64, "resident_worker": False, "gpus": 1}}, ""),
+    "runtime": ({"runtime": {"tokens_per_batch": 64, "resident_worker": False, "gpus": 1}}, ""),
+    "threads": ({"runtime": {"threads": 2}}, "profile_budget costs"),
+    "queries of a measurement": ({"budget": {"queries": 16}}, "profile_budget costs"),
+    "no measurements": ({"budget": {"measure": False}}, "costs"),
     "the store": ({"store": "elsewhere"}, ""),
     "no store": ({"store": None}, ""),
     "a recipe that no arm uses": ({"recipes": {"spare": {"tasks": ["mnli"]}}}, "report"),
@@ -91,6 +94,10 @@ CASES: dict[str, tuple[dict, str]] = {
     "pretraining learning rate": (pretraining(training={"learning_rate": 2e-3}), BELOW_PRETRAINING),
     "pretraining width": (pretraining(hidden_size=16), BELOW_PRETRAINING),
     "vocabulary": (pretraining(vocabulary=1100), f"train_tokenizer; tokenize; {BELOW_PRETRAINING}"),
+    "one pretraining for all seeds": (
+        pretraining(seed=1),
+        "train_intermediate train_target predict embed mine score: seed=2; TAIL",
+    ),
     "longest position": (pretraining(max_positions=130), f"train_tokenizer; tokenize; {BELOW_PRETRAINING}"),
     # Recipes and intermediate training.
     "intermediate learning rate": (intermediate(learning_rate=2e-3), OF_MULTI),
@@ -149,6 +156,10 @@ CASES: dict[str, tuple[dict, str]] = {
     "a length more": (
         {"budget": {"max_lengths": ["full", 32]}},
         "predict embed mine score: point=dfull-l32-fp32|d1-l32-fp32; TAIL",
+    ),
+    "a precision more": (
+        {"budget": {"precisions": ["fp32", "int8"]}},
+        "predict embed mine score: point=dfull-lfull-int8|d1-lfull-int8; profile_budget; TAIL",
     ),
     # Retrieval.
     "the headline layer": ({"retrieval": {"layer": 2}}, "TAIL"),

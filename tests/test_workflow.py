@@ -39,8 +39,7 @@ def test_every_cell_of_the_grid_has_a_score(place, study):
     wanted = {
         (recipe, target, language, point, str(seed))
         for target in study.grid.targets
-        for _, recipe, seed in study.arms(target)
-        for point in study.points_of(target)
+        for _, recipe, seed, point in study.runs(target)
         for language in study.languages(target)
     }
     assert wanted <= found
