@@ -16,10 +16,10 @@ from stilts.stats.simulation import EXAMPLES, LANGUAGE, SEED, Components, bootst
 SEEDS = (2, 3, 4, 5, 6, 8, 10)
 CASES = {
     "seeds alone": Components(examples=0, crossed=0),
-    "few examples' worth of error": Components(examples=0.2, crossed=0.1),
+    "seeds far above examples": Components(examples=0.2, crossed=0.1),
     "examples as seeds": Components(),
     "examples far above seeds": Components(examples=4),
-    "hardly any seeds": Components(seed=0.1),
+    "hardly by seeds": Components(seed=0.1),
     "languages differ": Components(language=1.0),
     "languages differ far more": Components(language=4.0),
     "a tenth of the runs fail": Components(collapse=0.1),

@@ -161,6 +161,12 @@ CASES: dict[str, tuple[dict, str]] = {
         {"budget": {"precisions": ["fp32", "int8"]}},
         "predict embed mine score: point=dfull-lfull-int8|d1-lfull-int8; profile_budget; TAIL",
     ),
+    "the cost that budgets are counted in": ({"budget": {"axis": "memory"}}, "curves claims"),
+    "budgets as they are": ({"budget": {"scale": "absolute"}}, "curves claims"),
+    "the window": ({"budget": {"window": [0.7, 1.0]}}, "curves claims"),
+    "budgets": ({"budget": {"budgets": [0.8]}}, "claims"),
+    "what claims are meant for": ({"budget": {"languages": "random", "examples": "fixed"}}, "claims"),
+    "error rate and margin": ({"budget": {"alpha": 0.1, "margin": 2.0}}, "claims"),
     # Retrieval.
     "the headline layer": ({"retrieval": {"layer": 2}}, "TAIL"),
     "layers": ({"retrieval": {"layers": [0, 1]}}, f"{RETRIEVAL}; TAIL"),
