@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT))
 
 from snakemake.exceptions import WorkflowError
 
+from stilts.budget.training import any_arm
 from stilts.config.load import load_config
 from stilts.config.models import COUNTED_AXES
 from stilts.config.specs import Specs
@@ -344,8 +345,8 @@ def all_counted(wildcards=None):
 
 
 def measured_models(wildcards):
-    """Return a model of each depth that a target is measured at; recipes and seeds cost the same, so the first."""
-    recipe, seed = CONFIG.grid.recipes[0], CONFIG.grid.seeds[0]
+    """Return a model of each depth that a target is measured at; recipes and seeds cost the same."""
+    recipe, seed = any_arm(CONFIG.grid.recipes, CONFIG.grid.seeds)
     depths = dict.fromkeys(p.split("-")[0] for p in STUDY.points_of(wildcards.target))
     arm = {"backbone": wildcards.backbone, "target": wildcards.target, "recipe": recipe, "seed": seed}
     return [embedder_of(SimpleNamespace(**arm, point=f"{d}-lfull-fp32")) for d in depths]

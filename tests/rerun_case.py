@@ -19,9 +19,9 @@ from tests.study_case import ROOT, TINY
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
 SOURCES += ("benchmarks", "published", "claims")
 TAIL = "count_costs costs curves claims summarise report"
-MODELS = "train_intermediate train_target predict score"
-BELOW_TRAINING = "train_target predict score"
-RETRIEVAL = "embed mine score: target=tatoeba"
+MODELS = "train_intermediate train_target predict score profile_budget"
+BELOW_TRAINING = "train_target predict score profile_budget"
+RETRIEVAL = "embed mine score profile_budget: target=tatoeba"
 ALL = "ALL"
 ARM = r"(?P<backbone>[^/]+)/(?P<recipe>[^/]+)/(?P<target>[^/]+)"
 PLACES = {

@@ -6,7 +6,7 @@ A phase is a model folder: its manifest has what was counted, its run.json what 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -154,15 +154,20 @@ def phases_of(spec: Mapping[str, Any]) -> list[Phase]:
 
 
 def example_of(spec: Mapping[str, Any], backbone: str, target: str, point: str) -> str:
-    """Return the place of a model that a point runs: recipes and seeds share its cost, so the first of them."""
-    seed, owner = spec["seeds"][0], spec["targets"][target]["owner"]
-    recipe = spec["recipes"][0]
+    """Return the place of a model that a point runs: recipes and seeds share its cost, so any of them will do."""
+    recipe, seed = any_arm(spec["recipes"], spec["seeds"])
+    owner = spec["targets"][target]["owner"]
     if owner:
         return f"target/{backbone}/{recipe}/{owner}/d{depth_of(point)}/s{seed}"
     if recipe != "none":
         return f"intermediate/{backbone}/{recipe}/s{seed}"
     made = spec["backbones"][backbone][str(seed)]
     return f"pretrained/{backbone}/{'fetched' if made is None else f's{made}'}"
+
+
+def any_arm(recipes: Sequence[str], seeds: Sequence[int]) -> tuple[str, int]:
+    """Return the recipe and seed whose models stand for all; their order in the configuration says nothing."""
+    return "none" if "none" in recipes else min(recipes), min(seeds)
 
 
 def depth_of(point: str) -> str:

@@ -225,7 +225,7 @@ class Grid(Strict):
         default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"], description="Target tasks."
     )
     seeds: list[Count] = Field(
-        default_factory=lambda: [1, 2],
+        default_factory=lambda: [1, 2, 3],
         description="Repetitions; one seed fixes data order and head initialisation in every arm.",
     )
     controls: list[Literal["random-init", "blind"]] = Field(
@@ -368,7 +368,7 @@ class Config(Strict):
         default_factory=lambda: mini.INTERMEDIATE, validate_default=True, description="Intermediate training."
     )
     target: Phase = Field(default_factory=lambda: mini.TARGET, validate_default=True, description="Target training.")
-    budget: Budget = Field(default_factory=Budget)
+    budget: Budget = Field(default_factory=lambda: mini.BUDGET, validate_default=True)
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
@@ -383,5 +383,5 @@ class Config(Strict):
     def _ordinary_with_real_data(cls, raw: Any) -> Any:
         # The mini world's learning rates and prompts must not slip into an experiment on real data.
         if isinstance(raw, dict) and raw.get("provider", "mini") != "mini":
-            return {"tasks": {}, "intermediate": {}, "target": {}, **raw}
+            return {"tasks": {}, "intermediate": {}, "target": {}, "budget": {}, **raw}
         return raw

@@ -31,16 +31,16 @@ class QuantisedLinear(nn.Module):
     def narrow(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return x [rows, width] in the narrow format and the scales [rows, 1] that undo it."""
         x = x.detach().float()
-        scale = x.abs().amax(1, keepdim=True).clamp_min(1e-12) / self.top
+        scale = x.abs().amax(1, keepdim=True).clamp_min_(1e-12).div_(self.top)
         y = x / scale
-        return (y.round() if self.kind == torch.int8 else y).to(self.kind), scale
+        return (y.round_() if self.kind == torch.int8 else y).to(self.kind), scale
 
     def forward(self, x: Tensor) -> Tensor:
         """Return [rows, outputs] in the format of x."""
         narrow, scale = self.narrow(x)
         if self.kind == torch.int8:
-            product = torch._int_mm(narrow, self.weight.t()).float() * scale * self.scale.t()
-            return (product + self.bias).to(x.dtype)
+            product = torch._int_mm(narrow, self.weight.t()).float().mul_(scale)
+            return torch.addcmul(self.bias, product, self.scale.t())
         product = torch._scaled_mm(narrow, self.weight.t(), scale, self.scale.t(), out_dtype=torch.bfloat16)
         return (product.float() + self.bias).to(x.dtype)
 
