@@ -94,6 +94,8 @@ def test_a_configuration_without_a_cost_is_left_out_and_named(reason):
     lost = [r for r in records(curve_rows(experiment(plain, prices=costs(**{FULL: reason})))) if r["target"] == "xquad"]
     assert {r["value"] for r in lost} == {""}
     assert "the cost that shares are of" in lost[0]["note"]
+    claimed = rows_of(experiment(plain, prices=costs(**{SHORT: reason})))
+    assert one(claimed, recipe="multi", target="pawsx", budget=1)["note"] == f"mini {SHORT} left out: {reason}"
 
 
 def test_shares_are_of_the_whole_encoder_where_an_earlier_state_is_read():

@@ -46,12 +46,14 @@ def budget_claims(experiment: Experiment, how: Mapping[str, Any]) -> list[Row]:
         for budget in budgets:
             pairs, notes = _pairs(experiment, recipe, budget)
             for target, of_target in pairs.items():
-                found = contrast(of_target, how["languages"], how["examples"])
-                rows.append(Row(recipe, target, budget, _with(found, notes[target])))
+                found = _with(contrast(of_target, how["languages"], how["examples"]), notes[target])
+                left_out = experiment.configurations(target)[1]
+                note = "; ".join(filter(None, [found.note, *left_out]))
+                rows.append(Row(recipe, target, budget, found._replace(note=note)))
             lost = [t for t, of in pairs.items() if any(None in pair for pair in of.values())]
             overall = {} if lost else _overall(experiment, pairs)
-            found = contrast(overall, FIXED, how["examples"])
-            rows.append(Row(recipe, OVERALL, budget, _with(found, f"no score: {', '.join(lost)}") if lost else found))
+            found = _with(contrast(overall, FIXED, how["examples"]), [f"no score: {', '.join(lost)}"] if lost else [])
+            rows.append(Row(recipe, OVERALL, budget, found))
     order = [*experiment.tasks, OVERALL]
     return sorted(rows, key=lambda r: (experiment.recipes.index(r.recipe), order.index(r.target)))
 
@@ -93,10 +95,9 @@ def _overall(experiment: Experiment, pairs: Mapping[str, Mapping[int, Pair]]) ->
     return {s: tuple(flat([of[s][k] for of in pairs.values()]) for k in (0, 1)) for s in experiment.seeds}
 
 
-def _with(found: Contrast, notes: str | Sequence[str]) -> Contrast:
+def _with(found: Contrast, notes: Sequence[str]) -> Contrast:
     """Return a contrast with notes in place of its own where it has no value: they say why."""
-    said = [notes] if isinstance(notes, str) else list(dict.fromkeys(notes))
-    return found._replace(note="; ".join(said)) if found.difference is None and said else found
+    return found._replace(note="; ".join(dict.fromkeys(notes))) if found.difference is None and notes else found
 
 
 def _interval(found: Contrast, alpha: float) -> list[str]:

@@ -37,14 +37,10 @@ class Step(NamedTuple):
     note: str
 
 
-def steps(
-    experiment: Experiment, recipe: str, target: str, seed: int, languages: Sequence[str] | None = None
-) -> tuple[list[Step], str]:
-    """Return the steps of a curve, budgets rising, and a line on the configurations that have no cost.
-
-    languages: default are the target's others than the source language.
-    """
+def steps(experiment: Experiment, recipe: str, target: str, seed: int) -> tuple[list[Step], str]:
+    """Return the steps of a curve, budgets rising, and a line on the configurations that have no cost."""
     found, lost = experiment.configurations(target)
+    languages = experiment.languages(target)
     dev = None
     if experiment.judged_on_dev(target):
         scores = {c: experiment.run(c, recipe, target, seed).dev for c in found}
@@ -59,11 +55,10 @@ def steps(
             continue
         table, note = None, ""
         run = experiment.run(taken, recipe, target, seed)
-        wanted = list(languages or experiment.languages(target))
-        if run.problem and any(x not in run.scores for x in wanted):
+        if any(x not in run.scores for x in languages):
             note = f"{taken.name}: {run.problem}"
         else:
-            table = table_of(run, wanted)
+            table = table_of(run, languages)
         made.append(Step(budget, taken, dev[taken] if dev else None, table, note))
     return made, "; ".join(lost)
 
@@ -87,7 +82,9 @@ def over_window(made: Sequence[Step], low: float, high: float) -> tuple[Table | 
     return combined([s.table for s, _ in used], [w for _, w in used]), ""
 
 
-def bought(experiment: Experiment, recipe: str, target: str, seed: int, budget: float | tuple[float, float]) -> tuple:
+def bought(
+    experiment: Experiment, recipe: str, target: str, seed: int, budget: float | tuple[float, float]
+) -> tuple[Table | None, str]:
     """Return (table, note) of a run at a budget, or over a window (low, high)."""
     made, _ = steps(experiment, recipe, target, seed)
     return over_window(made, *budget) if isinstance(budget, tuple) else at(made, budget)
