@@ -19,7 +19,8 @@ from stilts.model.device import prepare_torch
 from stilts.model.encoder import Encoder
 from stilts.provenance.job import run_job
 from stilts.tasks.spec import TaskSpec
-from stilts.train.loop import Outcome, Part, train
+from stilts.train.compaction import train_compact
+from stilts.train.loop import Outcome, Part
 from stilts.train.plan import generator, make_plan
 from stilts.train.setup import Sources, make_part
 
@@ -62,7 +63,7 @@ def tune(encoder: Encoder, part: Part, settings: dict, seed: int, history: Path)
     plan = make_plan([len(part.items)], [part.name], [settings], seed, ONE_TASK)
     encoder.freeze(settings["frozen_layers"])
     torch.manual_seed(int(generator(seed, "dropout").integers(2**31)))
-    return train(encoder, [part], plan, settings, history)
+    return train_compact(encoder, [part], plan, settings, history)
 
 
 if __name__ == "__main__":

@@ -26,12 +26,16 @@ MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change
 
 @dataclass
 class Part:
-    """One task of a run: its items, its head, and how a model is judged on source-language dev data (percent)."""
+    """One task of a run: its items, its head, and how a model is judged on source-language dev data (percent).
+
+    sub_words: the ids that its items and its dev data may hold, sorted; None where any may turn up.
+    """
 
     name: str
     items: Items | DualItems
     head: nn.Module
     evaluate: Callable[[Encoder, nn.Module], float] | None = None
+    sub_words: np.ndarray | None = None
 
 
 @dataclass
