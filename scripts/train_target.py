@@ -3,6 +3,7 @@
 Usage: python -m scripts.train_target --spec JSON --encoder models/intermediate/mini/mnli/s1/manifest.json
        --tokens tokens/mini/squad1/manifest.json --dev-tokens tokens/mini/squad1/manifest.json
        --dev-data data/squad1/manifest.json [--chain-tokens MANIFEST ... --chain-data MANIFEST ...]
+       [--base models/pretrained/mini/s1/manifest.json: write the difference to it]
        --output models/target/mini/mnli/xquad/dfull/s1/manifest.json
 """
 
@@ -30,7 +31,7 @@ ONE_TASK = {"sampling": "proportional", "temperature": 1.0, "examples_cap": 1}
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Train, keep the best model on source-language dev data, save encoder and head."""
     prepare_torch(args.threads)
-    encoder, _ = load_encoder(args.encoder.parent, spec["depth"])
+    encoder, _ = load_encoder(args.encoder.parent, spec["depth"], args.base)
     before = chain(encoder, spec, args, folder)
     task, dev_task = TaskSpec.model_validate(spec["task"]), TaskSpec.model_validate(spec["dev_task"])
     dev = Sources(args.dev_tokens.parent, args.dev_data.parent)
@@ -38,7 +39,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     if before:
         part.head.load_state_dict(before[-1].head.state_dict())
     outcome = tune(encoder, part, spec["settings"], spec["seed"], folder / "history.jsonl")
-    save_encoder(folder, encoder)
+    save_encoder(folder, encoder, base=args.base, half=spec.get("half", False))
     save_head(folder, part.head)
     copy_tokenizer(args.encoder.parent, folder)
     return {**vars(outcome), "items": len(part.items), **({"chain": [p.name for p in before]} if before else {})}
@@ -68,4 +69,4 @@ def tune(encoder: Encoder, part: Part, settings: dict, seed: int, history: Path)
 
 if __name__ == "__main__":
     inputs = {"encoder": "", "tokens": "", "dev-tokens": "", "dev-data": "", "chain-tokens": "*", "chain-data": "*"}
-    sys.exit(run_job(work, inputs))
+    sys.exit(run_job(work, inputs | {"base": "?"}))
