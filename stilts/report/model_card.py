@@ -33,7 +33,10 @@ def made_from(folder: Path, place: Path) -> Made:
     found: Made = {}
 
     def visit(here: Path) -> None:
-        key = None if here in found else read_key(place / here)
+        if here in found:
+            return
+        # The mini world is one result in many folders, whose key lies above them.
+        key = read_key(place / here) or read_key(place / here.parent)
         for path, digest in (e for entries in (key or {"inputs": {}})["inputs"].values() for e in entries):
             if (place / path).is_file() and sha256(place / path) == digest:
                 visit(Path(path).parent)
@@ -146,10 +149,10 @@ def _data(key: Mapping[str, Any], made: Made, place: Path) -> tuple[str, str, st
 
 
 def _scores(scores: Iterable[Score]) -> str:
-    rows = [(s.protocol, s.budget_point, s.language, s.metric, f"{s.value:.2f}", str(s.n)) for s in scores]
-    return (
-        "## Scores\n\n" + _table(("protocol", "budget point", "language", "metric", "value", "n"), rows) if rows else ""
-    )
+    rows = [
+        (f"{s.target}@{s.protocol}", s.budget_point, s.language, s.metric, f"{s.value:.2f}", str(s.n)) for s in scores
+    ]
+    return "## Scores\n\n" + _table(("score", "budget point", "language", "metric", "value", "n"), rows) if rows else ""
 
 
 def _provenance(folder: Path, place: Path, made: Made) -> str:
