@@ -194,6 +194,13 @@ def encoder_of(wildcards):
     return f"{ROOT}/models/{folder}/s{w.seed}/manifest.json"
 
 
+def base_of(wildcards):
+    """Return the manifest of the encoder that compact models are the difference to; nothing where they are full."""
+    if CONFIG.model_files == "full":
+        return []
+    return encoder_of(wildcards) if wildcards.recipe == "random-init" else pretrained_of(wildcards)
+
+
 def start_of(wildcards):
     """Return the manifest of the encoder a recipe starts from: the backbone's, or that of the recipe it comes after."""
     w, before = wildcards, STUDY.start(wildcards.recipe)

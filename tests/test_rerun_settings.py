@@ -159,6 +159,11 @@ CASES: dict[str, tuple[dict, str]] = {
         {"tasks": {"xcopa": {"train_chain": ["siqa"]}}},
         "prepare tokenize: task=siqa; train_target predict score profile_budget: target=xcopa; TAIL",
     ),
+    # How models are kept: predictions read them, and what they say stays the same.
+    "compact model files": (
+        {"model_files": "compact"},
+        f"train_intermediate; {BELOW_TRAINING}: target={TRAINED}; {RETRIEVAL}; TAIL",
+    ),
     # Budget points.
     "a depth less": ({"budget": {"depths": ["full"]}}, f"profile_budget: target={TRAINED}; TAIL"),
     "a depth more": (

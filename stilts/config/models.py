@@ -386,6 +386,11 @@ class Config(Strict):
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
+    model_files: Literal["full", "compact"] = Field(
+        "full",
+        description="How trained models are kept. `full`: a folder that `AutoModel.from_pretrained` loads; `compact`: "
+        "the difference to the backbone, with the same predictions (`make export-model` writes it in full).",
+    )
     store: str | None = Field(
         "results/.store",
         description="Folder of finished results by all that made them, from which equal jobs are served; several "

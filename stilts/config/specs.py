@@ -111,6 +111,8 @@ class Specs:
             "seed": seed,
             "source_language": self.config.source_language,
         }
+        if self.config.model_files == "compact":
+            spec["model_files"] = "compact"
         if made.translated:
             spec["translated"] = {"languages": made.translated, "source_rows": made.source_rows}
         if made.masked_lm:
@@ -140,6 +142,9 @@ class Specs:
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
+        if self.config.model_files == "compact":
+            # No prediction sees the difference where all of them read the matrices as bfloat16.
+            spec |= {"model_files": "compact", "half": set(self.config.budget.precisions) == {"bf16"}}
         steps = self.study.chain(target)
         if steps:
             spec["chain"] = [
