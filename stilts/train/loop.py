@@ -56,9 +56,9 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
     encoder.dropout = settings["dropout"]
     judged = settings["eval_every"] and any(p.evaluate for p in parts)
     tokens, best, best_step, kept, waited = 0, None, len(plan), None, 0
+    modules.train()
     with history.open("w", encoding="utf-8") as log, Progress("train", len(plan)) as progress:
         for step, (t, chosen) in enumerate(plan, start=1):
-            modules.train()
             rate = optimizer.factor(optimizer.done)
             loss, seen = _backward(encoder, parts[t], chosen)
             norm = optimizer.step()
@@ -78,6 +78,7 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
             progress.update(loss=loss)
             if judged and (step % settings["eval_every"] == 0 or step == len(plan)):
                 record["dev"] = score = _dev_score(encoder, parts)
+                modules.train()
                 if best is None or score > best:
                     best, best_step, kept, waited = score, step, _snapshot(modules), 0
                 else:
