@@ -41,7 +41,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     outcome = train(encoder, parts, plan, spec["settings"], folder / "history.jsonl")
     save_encoder(folder, encoder, parts[-1].head if text else None)
     copy_tokenizer(args.encoder.parent, folder)
-    return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}}
+    return {**outcome.facts(), "items": {p.name: len(p.items) for p in parts}}
 
 
 def task_parts(encoder: Encoder, spec: dict, args: argparse.Namespace) -> list[Part]:

@@ -40,7 +40,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     save_encoder(folder, encoder)
     save_head(folder, part.head)
     copy_tokenizer(args.encoder.parent, folder)
-    return {**vars(outcome), "items": len(part.items), **({"chain": [p.name for p in before]} if before else {})}
+    return {**outcome.facts(), "items": len(part.items), **({"chain": [p.name for p in before]} if before else {})}
 
 
 def chain(encoder: Encoder, spec: dict, args: argparse.Namespace, folder: Path) -> list[Part]:

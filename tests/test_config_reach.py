@@ -27,6 +27,7 @@ NO_EFFECT = {
     "runtime.resident_worker": "speed",
     "runtime.threads": "speed",
     "runtime.gpus": "what a job asks for",
+    "runtime.gpu_share": "how many jobs run at a time",
     "store": "a path; equal keys give equal results",
     "runtime.tokens_per_batch": "batch splitting at prediction",
 }

@@ -38,7 +38,10 @@ BELOW_PRETRAINING = f"pretrain; randomise; {MODELS}; embed mine; TAIL"
 CASES: dict[str, tuple[dict, str]] = {
     # What changes no result.
     "nothing": ({}, ""),
-    "runtime": ({"runtime": {"threads": 2, "tokens_per_batch": 64, "resident_worker": False, "gpus": 1}}, ""),
+    "runtime": (
+        {"runtime": {"threads": 2, "tokens_per_batch": 64, "resident_worker": False, "gpus": 1, "gpu_share": 2}},
+        "",
+    ),
     "the store": ({"store": "elsewhere"}, ""),
     "no store": ({"store": None}, ""),
     "a recipe that no arm uses": ({"recipes": {"spare": {"tasks": ["mnli"]}}}, "report"),
@@ -120,6 +123,7 @@ CASES: dict[str, tuple[dict, str]] = {
     "target learning rate": (target(learning_rate=2e-3), EVERY_MODEL),
     "target epochs": (target(epochs=2), EVERY_MODEL),
     "target dropout": (target(dropout=0.0), EVERY_MODEL),
+    "target precision": (target(precision="fp32"), EVERY_MODEL),
     "pooling of the heads": (target(pooling="mean"), EVERY_MODEL),
     "selection": (target(eval_examples=19), EVERY_MODEL),
     "frozen layers": (target(frozen_layers=1), EVERY_MODEL),

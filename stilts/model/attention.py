@@ -31,11 +31,11 @@ def attend_padded(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Te
     """Attend in padded blocks of sequences of similar length."""
     blocks, done = layout.blocks, []
     slots = _Take.apply(qkv, blocks.take, blocks.back)
-    *parts, rest = slots.split([n * longest for n, longest in blocks.shapes] + [1])
+    parts = slots[:-1].split([n * longest for n, longest in blocks.shapes])
     for part, shape, mask in zip(parts, blocks.shapes, blocks.masks, strict=True):
         q, k, v = part.view(*shape, 3, heads, -1).permute(2, 0, 3, 1, 4).unbind(0)
-        mask = None if mask is None else mask.to(q.dtype)
-        done.append(F.scaled_dot_product_attention(q, k, v, mask, dropout).transpose(1, 2).reshape(len(part), -1))
+        mixed = F.scaled_dot_product_attention(q, k, v, mask if mask is None else mask.to(q.dtype), dropout)
+        done.append(mixed.transpose(1, 2).reshape(len(part), -1))
     return _Take.apply(torch.cat([*done, torch.zeros_like(done[0][:1])]), blocks.back, blocks.take)
 
 
@@ -63,6 +63,6 @@ def attend_nested(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Te
     bounds = {"min_seqlen": min(int(layout.sizes.min()), rest), "max_seqlen": max(layout.longest, rest)}
     q, k, v = (
         torch.nested.nested_tensor_from_jagged(x, offsets, **bounds).transpose(1, 2)
-        for x in qkv.view(layout.rows, 3, heads, -1).unbind(1)
+        for x in qkv.view(layout.rows, 3, heads, -1).transpose(0, 1).contiguous()
     )
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout).transpose(1, 2).values().flatten(1)

@@ -10,13 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-FEW = 64  # rows below which a call of oneDNN costs more than it saves
+LITTLE = 2**22  # multiplications below which what surrounds a call of oneDNN costs more than it saves
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return x [rows, in] @ weight [out, in].T + bias [out]."""
-    plain = not ONEDNN or x.is_cuda or len(x) < FEW or torch.is_autocast_enabled("cpu")
+    little = len(x) * weight.numel() < LITTLE
+    plain = little or not ONEDNN or x.is_cuda or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
     return F.linear(x, weight, bias) if plain else _Linear.apply(x, weight, bias)
 
 

@@ -10,8 +10,8 @@ from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
 from stilts.model.heads import pool
+from stilts.predict.infer import in_batches
 from stilts.progress import Progress
-from stilts.tokens.sequences import token_budget_batches
 from stilts.tokens.store import TokenSplit
 
 
@@ -50,14 +50,17 @@ def embed(
         out = np.zeros((len(layers), len(rows), encoder.config.hidden_size), np.float32)
     where = {layer: i for i, layer in enumerate(layers)}
     with Progress("embed", len(rows)) as progress:
-        for chosen in token_budget_batches(lengths, budget):
+
+        def run(chosen: np.ndarray) -> None:
             layout = Layout(torch.from_numpy(lengths[chosen]), encoder.device)
             ids = torch.from_numpy(np.concatenate([sequences[i] for i in chosen]).astype(np.int64)).to(encoder.device)
 
-            def keep(k: int, states: Tensor, layout=layout, chosen=chosen) -> None:
+            def keep(k: int, states: Tensor) -> None:
                 if k in where:
                     out[where[k], chosen] = pool(states, layout, spec["pooling"]).float().cpu().numpy()
 
             encoder(ids, layout, keep, layers[-1])
             progress.update(len(chosen))
+
+        in_batches(lengths, budget, 1, run)
     return out

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
+from stilts.model.precision import choose, computing
 from stilts.progress import Progress
 from stilts.tokens.dual import DualItems
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
@@ -36,12 +37,18 @@ class Part:
 
 @dataclass
 class Outcome:
-    """What a run reports: steps done, real tokens seen, the dev score of the kept model and its step."""
+    """What a run reports: steps done, real tokens seen, the dev score of the kept model and its step, the precision."""
 
     steps: int
     tokens: int
     dev: float | None
     best_step: int
+    precision: str
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts of the manifest; what depends on the device goes to run.json."""
+        facts = vars(self).copy()
+        return {**facts, "run": {"precision": facts.pop("precision")}}
 
 
 def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, Any], history: Path) -> Outcome:
@@ -52,6 +59,7 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
     when the loss is not finite.
     """
     modules = nn.ModuleList([encoder, *(p.head for p in parts)]).to(best_device())
+    precision = choose(settings["precision"], encoder.device)
     optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
     encoder.dropout = settings["dropout"]
     judged = settings["eval_every"] and any(p.evaluate for p in parts)
@@ -60,7 +68,7 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
     with history.open("w", encoding="utf-8") as log, Progress("train", len(plan)) as progress:
         for step, (t, chosen) in enumerate(plan, start=1):
             rate = optimizer.factor(optimizer.done)
-            loss, seen = _backward(encoder, parts[t], chosen)
+            loss, seen = _backward(encoder, parts[t], chosen, precision)
             norm = optimizer.step()
             tokens += seen
             if not np.isfinite([loss, norm]).all():
@@ -88,10 +96,10 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
                 break
     if kept is not None:
         modules.load_state_dict(kept)
-    return Outcome(step, tokens, best, best_step)
+    return Outcome(step, tokens, best, best_step, precision)
 
 
-def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, int]:
+def _backward(encoder: Encoder, part: Part, chosen: np.ndarray, precision: str = "fp32") -> tuple[float, int]:
     """Add the gradients of one optimizer batch; return its loss and its real tokens.
 
     The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch. A dual
@@ -102,12 +110,13 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, 
         pieces = token_budget_batches(part.items.lengths[chosen], MICRO_BATCH, part.items.choices)
     batches = [part.items.batch(chosen[piece]) for piece in pieces]
     total = sum(batch.count for batch in batches)
-    loss = 0.0
+    losses = []
     for batch in batches:
-        summed = batch_loss(encoder, part.head, batch) / max(1, total)
+        with computing(precision, encoder.device):
+            summed = batch_loss(encoder, part.head, batch) / max(1, total)
         summed.backward()
-        loss += summed.item()
-    return loss, int(sum(batch.lengths.sum() for batch in batches))
+        losses.append(summed.detach())
+    return sum(x.item() for x in losses), int(sum(batch.lengths.sum() for batch in batches))
 
 
 def batch_loss(encoder: Encoder, head: nn.Module, batch: Batch) -> Tensor:

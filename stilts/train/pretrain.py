@@ -13,6 +13,7 @@ from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, EncoderConfig, Layout, initialise
 from stilts.model.heads import MaskedLMHead
+from stilts.model.precision import choose, computing
 from stilts.progress import Progress
 from stilts.tokens.store import TokenSplit
 from stilts.train.optimizer import AdamW
@@ -46,6 +47,7 @@ def pretrain(
     device = best_device()
     encoder.to(device)
     head.to(device)
+    precision = choose(settings["precision"], device)
     stream = TextStream(split, seed, spec["max_positions"], spec["language_alpha"])
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
@@ -58,8 +60,9 @@ def pretrain(
             flat = np.concatenate(sequences)
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
             layout = Layout(torch.tensor([len(s) for s in sequences]), device)
-            states = encoder(torch.from_numpy(ids).to(device), layout)
-            loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
+            with computing(precision, device):
+                states = encoder(torch.from_numpy(ids).to(device), layout)
+                loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
             loss = loss / max(1, count)
             loss.backward()
             norm = optimizer.step()
@@ -73,4 +76,5 @@ def pretrain(
                     json.dumps({"step": step, "loss": round(float(np.mean(losses[-25:])), 6), "norm": round(norm, 6)})
                     + "\n"
                 )
-    return encoder, head, {"steps": spec["steps"], "tokens": tokens, "loss": round(float(np.mean(losses[-25:])), 6)}
+    facts = {"steps": spec["steps"], "tokens": tokens, "loss": round(float(np.mean(losses[-25:])), 6)}
+    return encoder, head, {**facts, "run": {"precision": precision}}
