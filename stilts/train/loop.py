@@ -48,7 +48,8 @@ class Outcome:
     def facts(self) -> dict[str, Any]:
         """Return the facts of the manifest; what depends on the device goes to run.json."""
         facts = vars(self).copy()
-        return {**facts, "run": {"precision": facts.pop("precision")}}
+        run = {"precision": facts.pop("precision")}
+        return {**facts, "run": run}
 
 
 def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, Any], history: Path) -> Outcome:
