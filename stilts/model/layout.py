@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-ROWS = 64  # states are computed in multiples of so many rows: kernels are made for few shapes, and made once
+ROWS = 32  # states are computed in multiples of so many rows: kernels are made for few shapes, and made once
 CALL = 4000  # work of one call of the attention kernel, in the units of `_work`
 
 
