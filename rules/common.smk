@@ -59,6 +59,9 @@ ROOT = STUDY.root
 if workflow.is_main_process and not only_reading():
     release_stale()
     restore_records(Path(ROOT))
+if workflow.local_exec and "gpu" in workflow.global_resources:  # `runtime.gpu_share` jobs at a time on each
+    here = workflow.global_resources["gpu"].value
+    workflow.global_resources["gpu"] = here * CONFIG.runtime.gpu_share
 STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
 JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')} {GPUS}={CONFIG.runtime.gpus}"
 CHECKPOINTS = str(Path(CONFIG.runtime.checkpoints).expanduser())
