@@ -15,6 +15,7 @@ from stilts.config.load import load_config
 from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
+from stilts.provenance.attempts import FOLDER, MINUTES
 from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
@@ -56,7 +57,11 @@ if workflow.is_main_process:
     restore_records(Path(ROOT))
 STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
 JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')}"
-shell.prefix(f"export {JOB_ENVIRONMENT} {JOB_STORE}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}"))
+CHECKPOINTS = str(Path(CONFIG.runtime.checkpoints).expanduser())
+JOB_CHECKPOINTS = f"{FOLDER}={shlex.quote(CHECKPOINTS)} {MINUTES}={CONFIG.runtime.checkpoint_minutes:g}"
+shell.prefix(
+    f"export {JOB_ENVIRONMENT} {JOB_STORE} {JOB_CHECKPOINTS}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}")
+)
 
 
 wildcard_constraints:

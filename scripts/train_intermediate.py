@@ -21,6 +21,7 @@ from stilts.provenance.job import run_job
 from stilts.tasks.spec import TaskSpec
 from stilts.train.loop import Part, train
 from stilts.train.plan import generator, make_plan, text_steps, with_text
+from stilts.train.resume import Checkpoints
 from stilts.train.setup import Sources, make_part, make_text_part
 
 
@@ -38,7 +39,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
         plan = with_text(plan, text["rate"], text["batch_size"], len(parts) - 1, seed)
     encoder.freeze(spec["settings"]["frozen_layers"])
     torch.manual_seed(int(generator(seed, "dropout").integers(2**31)))
-    outcome = train(encoder, parts, plan, spec["settings"], folder / "history.jsonl")
+    outcome = train(encoder, parts, plan, spec["settings"], folder / "history.jsonl", Checkpoints(args.attempts))
     save_encoder(folder, encoder, parts[-1].head if text else None)
     copy_tokenizer(args.encoder.parent, folder)
     return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}}

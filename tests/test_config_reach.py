@@ -25,6 +25,8 @@ NO_EFFECT = {
     "backbones.mini.id": "of hub backbones only",
     "backbones.mini.revision": "of hub backbones only",
     "runtime.resident_worker": "speed",
+    "runtime.checkpoints": "a path; training that goes on ends in the same bytes",
+    "runtime.checkpoint_minutes": "how often state is saved",
     "runtime.threads": "speed",
     "runtime.gpus": "what a job asks for",
     "store": "a path; equal keys give equal results",

@@ -275,6 +275,14 @@ class Runtime(Strict):
         description="GPUs that a job with an encoder asks for; a result that the store holds asks for none.",
     )
     resident_worker: bool = Field(True, description="Fork local jobs from one process that has imported torch already.")
+    checkpoints: str = Field(
+        "results/.checkpoints",
+        min_length=1,
+        description="Folder for the state of unfinished training, on any disk; a stopped run goes on from there.",
+    )
+    checkpoint_minutes: float = Field(
+        10, ge=0, allow_inf_nan=False, description="Minutes between two checkpoints of a run; 0: never any."
+    )
 
 
 class Config(Strict):

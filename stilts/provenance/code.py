@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 NEUTRAL = (
     "stilts/progress.py",
     "stilts/data/bars.py",
-    *(f"stilts/provenance/{name}.py" for name in ("code", "environment", "key", "machine", "source", "store")),
+    *(
+        f"stilts/provenance/{name}.py"
+        for name in ("attempts", "code", "environment", "key", "machine", "source", "store")
+    ),
 )
 
 

@@ -20,6 +20,7 @@ from stilts.tokens.dual import DualItems
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import Plan
+from stilts.train.resume import Checkpoints, State
 
 MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change the loss
 
@@ -44,25 +45,36 @@ class Outcome:
     best_step: int
 
 
-def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, Any], history: Path) -> Outcome:
+def train(
+    encoder: Encoder,
+    parts: list[Part],
+    plan: Plan,
+    settings: dict[str, Any],
+    history: Path,
+    checkpoints: Checkpoints | None = None,
+) -> Outcome:
     """Train encoder and heads in place over the plan, keeping the best model on source-language dev data.
 
     settings: the optimizer's and the selection's keys of `stilts.config.models.Training`. history: JSON lines of step,
-    loss (mean over the real targets of the step), learning-rate factor, gradient norm and dev scores. Raises UserError
-    when the loss is not finite.
+    loss (mean over the real targets of the step), learning-rate factor, gradient norm and dev scores. checkpoints:
+    where the run goes on from and saves its state. Raises UserError when the loss is not finite, SystemExit when a
+    signal stopped it.
     """
     modules = nn.ModuleList([encoder, *(p.head for p in parts)]).to(best_device())
     optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
     encoder.dropout = settings["dropout"]
     judged = settings["eval_every"] and any(p.evaluate for p in parts)
-    tokens, best, best_step, kept, waited = 0, None, len(plan), None, 0
-    with history.open("w", encoding="utf-8") as log, Progress("train", len(plan)) as progress:
-        for step, (t, chosen) in enumerate(plan, start=1):
+    state, checkpoints = State(modules, optimizer, best_step=len(plan)), checkpoints or Checkpoints()
+    with checkpoints.run(state, history) as log, Progress("train", len(plan), state.step) as progress:
+        for t, chosen in plan[state.step :]:
+            if state.waited >= settings["patience"]:
+                break
+            state.step = step = state.step + 1
             modules.train()
             rate = optimizer.factor(optimizer.done)
             loss, seen = _backward(encoder, parts[t], chosen)
             norm = optimizer.step()
-            tokens += seen
+            state.tokens += seen
             if not np.isfinite([loss, norm]).all():
                 raise UserError(
                     f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}, the norm of its "
@@ -78,16 +90,15 @@ def train(encoder: Encoder, parts: list[Part], plan: Plan, settings: dict[str, A
             progress.update(loss=loss)
             if judged and (step % settings["eval_every"] == 0 or step == len(plan)):
                 record["dev"] = score = _dev_score(encoder, parts)
-                if best is None or score > best:
-                    best, best_step, kept, waited = score, step, _snapshot(modules), 0
+                if state.best is None or score > state.best:
+                    state.best, state.best_step, state.kept, state.waited = score, step, _snapshot(modules), 0
                 else:
-                    waited += 1
+                    state.waited += 1
             log.write(json.dumps(record) + "\n")
-            if waited >= settings["patience"]:
-                break
-    if kept is not None:
-        modules.load_state_dict(kept)
-    return Outcome(step, tokens, best, best_step)
+            checkpoints.after_step(state, len(plan))
+    if state.kept is not None:
+        modules.load_state_dict(state.kept)
+    return Outcome(state.step, state.tokens, state.best, state.best_step)
 
 
 def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, int]:

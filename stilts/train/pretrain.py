@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from stilts.errors import UserError
 from stilts.model.device import best_device
@@ -17,15 +18,16 @@ from stilts.progress import Progress
 from stilts.tokens.store import TokenSplit
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import generator
+from stilts.train.resume import Checkpoints, State
 from stilts.train.text import TextStream, mask_tokens
 
 
 def pretrain(
-    split: TokenSplit, spec: dict[str, Any], seed: int, history: Path
+    split: TokenSplit, spec: dict[str, Any], seed: int, history: Path, checkpoints: Checkpoints | None = None
 ) -> tuple[Encoder, MaskedLMHead, dict[str, Any]]:
     """Train an encoder from scratch; return it with its masked-LM head and facts (steps, tokens, last losses).
 
-    spec: the keys of `stilts.config.models.Pretraining`.
+    spec: the keys of `stilts.config.models.Pretraining`. checkpoints: as for `stilts.train.loop.train`.
     """
     config = EncoderConfig(
         vocab_size=split.vocabulary,
@@ -50,10 +52,12 @@ def pretrain(
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
     optimizer = AdamW([*encoder.parameters(), *head.parameters()], spec["steps"], settings)
-    tokens, losses = 0, []
+    state = State(nn.ModuleList([encoder, head]), optimizer, generators=[stream.rng, masks], queues=stream.queues)
+    checkpoints = checkpoints or Checkpoints()
     encoder.train()
-    with history.open("w", encoding="utf-8") as log, Progress("pretrain", spec["steps"]) as progress:
-        for step in range(1, spec["steps"] + 1):
+    with checkpoints.run(state, history) as log, Progress("pretrain", spec["steps"], state.step) as progress:
+        for step in range(state.step + 1, spec["steps"] + 1):
+            state.step = step
             sequences = stream.batch(spec["batch_tokens"])
             flat = np.concatenate(sequences)
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
@@ -63,14 +67,13 @@ def pretrain(
             loss = loss / max(1, count)
             loss.backward()
             norm = optimizer.step()
-            tokens += len(flat)
-            losses.append(loss.item())
-            if not np.isfinite([losses[-1], norm]).all():
+            state.tokens += len(flat)
+            state.losses = [*state.losses[-24:], loss.item()]
+            if not np.isfinite([state.losses[-1], norm]).all():
                 raise UserError(f"pretraining diverged at step {step}: lower pretraining.training.learning_rate")
-            progress.update(loss=losses[-1])
+            progress.update(loss=state.losses[-1])
             if step % 25 == 0 or step == spec["steps"]:
-                log.write(
-                    json.dumps({"step": step, "loss": round(float(np.mean(losses[-25:])), 6), "norm": round(norm, 6)})
-                    + "\n"
-                )
-    return encoder, head, {"steps": spec["steps"], "tokens": tokens, "loss": round(float(np.mean(losses[-25:])), 6)}
+                mean = round(float(np.mean(state.losses)), 6)
+                log.write(json.dumps({"step": step, "loss": mean, "norm": round(norm, 6)}) + "\n")
+            checkpoints.after_step(state, spec["steps"])
+    return encoder, head, {"steps": spec["steps"], "tokens": state.tokens, "loss": mean}

@@ -24,6 +24,7 @@ import traceback
 from dataclasses import dataclass
 
 PATIENCE = 10.0  # seconds a client may take to say what it wants
+PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)  # a client sends the number of a signal that it got
 PR_SET_PDEATHSIG = 1
 
 
@@ -48,6 +49,7 @@ def serve(path: str) -> None:
     selector.register(parent, selectors.EVENT_READ, "parent")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the jobs and the workflow, which then stops us
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it is for the jobs
     jobs: dict[int, Job] = {}
     try:
         while True:
@@ -58,9 +60,8 @@ def serve(path: str) -> None:
                     _start(listener, selector, jobs)
                 elif key.data[1] == "ended":
                     _end(selector, jobs.pop(key.data[0]))
-                elif key.data[0] in jobs:  # the client went away: so must its job, unless it just ended
-                    selector.unregister(key.fileobj)
-                    os.kill(key.data[0], signal.SIGTERM)
+                elif key.data[0] in jobs:  # else the job just ended
+                    _hear(selector, jobs[key.data[0]])
     finally:
         for job in jobs.values():
             os.kill(job.pid, signal.SIGTERM)
@@ -120,6 +121,19 @@ def _receive(client: socket.socket, files: array.array) -> dict:
     return json.loads(body)
 
 
+def _hear(selector: selectors.BaseSelector, job: Job) -> None:
+    """Pass a client's signals on to its job; a client that went away takes its job along."""
+    try:
+        said = job.client.recv(64)
+    except OSError:
+        said = b""
+    if not said:
+        selector.unregister(job.client)
+    for number in said or [signal.SIGTERM]:
+        if number in PASSED_ON:
+            os.kill(job.pid, number)
+
+
 def _end(selector: selectors.BaseSelector, job: Job) -> None:
     _, status = os.waitpid(job.pid, 0)
     code = os.waitstatus_to_exitcode(status)
@@ -136,7 +150,8 @@ def _run(request: dict, files: array.array) -> None:
     """Become the job: take over files, folder, environment and arguments; never return."""
     status = 70
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in PASSED_ON:
+            signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # no job outlives a worker that was killed
         for number, file in enumerate(files):
