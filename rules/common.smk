@@ -26,11 +26,11 @@ from stilts.reruns.pins import with_pins
 from stilts.reruns.records import restore_records
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
-# is up (start_worker). A prefix is no rerun trigger.
+# is up (start_worker), in place of the shell, which would not outlive a signal. A prefix is no rerun trigger.
 PYTHON = shlex.quote(sys.executable)
 CLIENT = shlex.quote(str(PROJECT / "stilts" / "worker" / "client.py"))
 JOB_ENVIRONMENT = f"PYTHONPATH={shlex.quote(str(PROJECT))} PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1"
-RUN_PYTHON = f'python() {{ {PYTHON} -S -E {CLIENT} "$@"; }}'
+RUN_PYTHON = f'python() {{ exec {PYTHON} -S -E {CLIENT} "$@"; }}'
 
 
 def or_stop(make, *args):

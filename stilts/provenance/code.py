@@ -23,7 +23,7 @@ NEUTRAL = (
     "stilts/data/bars.py",
     *(
         f"stilts/provenance/{name}.py"
-        for name in ("attempts", "code", "environment", "key", "machine", "source", "store")
+        for name in ("attempts", "code", "ends", "environment", "key", "machine", "source", "store")
     ),
 )
 

@@ -22,6 +22,7 @@ from typing import Any
 from stilts.errors import UserError
 from stilts.provenance.attempts import Attempts
 from stilts.provenance.code import ROOT, code_files
+from stilts.provenance.ends import noted
 from stilts.provenance.environment import environment_digest, unlocked
 from stilts.provenance.key import Key, hashed
 from stilts.provenance.machine import environment
@@ -81,7 +82,8 @@ def run_job(
         if reused:
             _note_reuse(folder, key.digest, store)
         else:
-            _make(work, args, folder)
+            with noted(args.attempts.folder):
+                _make(work, args, folder)
             if in_parts:
                 write_parts(folder)
         targets = {getattr(args, option.replace("-", "_")): name for option, name in (copies or {}).items()}
