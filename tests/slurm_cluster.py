@@ -1,7 +1,7 @@
 """A real SLURM on this machine: munge, slurmctld and two slurmd, without systemd or cgroups, with countable GPUs.
 
-Needs Debian's slurmctld, slurmd, slurm-client and munge, and root: SLURM runs as root here, and its programs inside a job
-find the configuration only at its default place, /etc/slurm/slurm.conf (a link, put back at the end).
+Needs Debian's slurmctld, slurmd, slurm-client and munge, and root: SLURM runs as root here, and its programs inside a
+job find the configuration only at its default place, /etc/slurm/slurm.conf (a link, put back at the end).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ PLACE = Path("/etc/slurm")
 NODES = ("n1", "n2")
 
 # What mattered: no cgroups (proctrack, task, jobacct_gather), several slurmd on one host (NodeHostname, Port,
-# config_overrides), GPUs with a file each (a bare count makes nodes invalid), short KillWait, credentials that expire soon
-# (a job that is queued again waits for that), preemption by requeue.
+# config_overrides), GPUs with a file each (a bare count makes nodes invalid), short KillWait, credentials that expire
+# soon (a job that is queued again waits for that), preemption by requeue.
 CONFIG = """
 ClusterName=test
 SlurmctldHost={host}(127.0.0.1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,9 @@ def plan_study(
     rates.correct = {} if stated_only else corrections(known)
     dag = workflow.dag
     store = Store(Path(config.store)) if config.store else None
-    jobs = [job for level in dag.toposorted(dag.jobs) for job in level if job.output]
+    order = [rule.name for rule in workflow.rules]
+    levels = [sorted(level, key=lambda job: (order.index(job.rule.name), str(job.output[0]))) for level in _levels(dag)]
+    jobs = [job for level in levels for job in level]
     number = {job: k for k, job in enumerate(jobs)}
     steps = []
     for job in jobs:
@@ -142,6 +144,12 @@ def plan_study(
     shapes = [works.shape(b) for b in study.grid.backbones]
     scratch = AT_ONCE * max((_state(s) for s in shapes), default=0.0)
     return StudyPlan(study.root, steps, runs, bool(rates.correct), scratch)
+
+
+def _levels(dag: Any) -> Iterator[list[Any]]:
+    """Yield the jobs that make something, what they need first."""
+    for level in dag.toposorted(dag.jobs):
+        yield [job for job in level if job.output]
 
 
 def _identified(rules: Any, manifest: str) -> tuple[str, dict[str, str]] | None:

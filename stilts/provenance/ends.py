@@ -49,8 +49,8 @@ def noted(checkpoints: Path | None) -> Iterator[None]:
         path.unlink()
         raise UserError(
             f"given up: the last {IN_VAIN} attempts (SLURM jobs {', '.join(a['job'] for a in vain)}) were {how} "
-            "without progress. See their logs; give more memory or time in the profile (set-resources), then run the same "
-            "command again"
+            "without progress. See their logs; give more memory or time in the profile (set-resources), then "
+            "run the same command again"
         )
     attempts.append({"session": _session(), "job": here, "found": found, "end": KILLED})
     write_atomic(path, dump_json(attempts))
