@@ -23,10 +23,6 @@ include: "rules/scores.smk"
 include: "rules/report.smk"
 
 
-# What needs the network or only a moment runs where Snakemake runs, on a cluster too.
-localrules: fetch, fetch_backbone, score, summarise, report, check, export
-
-
 rule all:
     default_target: True
     input:

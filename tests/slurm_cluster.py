@@ -16,7 +16,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "sinfo")
-PORT = 26817
 PLACE = Path("/etc/slurm")
 NODES = ("n1", "n2")
 
@@ -89,13 +88,14 @@ def cluster(base: Path) -> Iterator[None]:
     host, links = socket.gethostname().split(".")[0], [PLACE / "slurm.conf", PLACE / "gres.conf"]
     for name in ("state", "log", "munge", "dev", *(f"spool/{n}" for n in NODES)):
         (base / name).mkdir(parents=True)
-    nodes = [NODE.format(name=n, host=host, port=PORT + 101 + k) for k, n in enumerate(NODES)]
+    port, *ports = _free_ports(1 + len(NODES))
+    nodes = [NODE.format(name=n, host=host, port=p) for n, p in zip(NODES, ports, strict=True)]
     gres = []
     for node in NODES:
         for gpu in range(2):
             (base / "dev" / f"{node}-gpu{gpu}").symlink_to("/dev/null")
         gres.append(f"NodeName={node} Name=gpu File={base}/dev/{node}-gpu[0-1]\n")
-    (base / "slurm.conf").write_text(CONFIG.format(host=host, port=PORT, base=base, nodes="\n".join(nodes)))
+    (base / "slurm.conf").write_text(CONFIG.format(host=host, port=port, base=base, nodes="\n".join(nodes)))
     (base / "gres.conf").write_text("".join(gres))
     before = {link: os.readlink(link) for link in links if link.is_symlink()}
     PLACE.mkdir(exist_ok=True)
@@ -111,6 +111,14 @@ def cluster(base: Path) -> Iterator[None]:
             link.unlink(missing_ok=True)
             if link in before:
                 link.symlink_to(before[link])
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
 
 
 def _start(base: Path) -> None:
