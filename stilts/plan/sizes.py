@@ -124,7 +124,7 @@ class Sizes:
         return Size(train if split == "train" else test, sequences, tokens)
 
     def _of_world(self, task: str, split: str) -> Size:
-        sizes, spec = {**SIZES, **self.study.config.world.sizes}, self.study.task(task)
+        sizes, spec = SIZES | self.study.config.world.sizes, self.study.task(task)
         world = spec.source.world or task
         if spec.union:
             examples = sum(sizes.get(f"{member}_train", 0) for member in spec.union)

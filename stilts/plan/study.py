@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stilts.budget.flops import parameters
 from stilts.errors import UserError
 from stilts.plan.seconds import Rates, Run, corrections, finished, kind_of
-from stilts.plan.work import GPU_RULES, TRAINED, Works
+from stilts.plan.work import GPU_RULES, Works
 from stilts.provenance.store import Store
 from stilts.reruns.causes import key_of_plan
 
+STATE = 12  # bytes a parameter of a checkpoint: weights and two moments, fp32
 AT_ONCE = 3  # checkpoints a training run holds at worst: two kept, one being written
 
 
@@ -141,8 +143,7 @@ def plan_study(
         todo = dag.needrun(job) and not _held(store, job)
         after = tuple(number[other] for other in dag.dependencies[job] if other in number)
         steps.append(Step(*kind, str(job.output[0]), seconds, gpus, todo, after, work.disk))
-    shapes = [works.shape(b) for b in study.grid.backbones]
-    scratch = AT_ONCE * max((_state(s) for s in shapes), default=0.0)
+    scratch = AT_ONCE * STATE * max(sum(parameters(works.shape(b)).values()) for b in study.grid.backbones)
     return StudyPlan(study.root, steps, runs, bool(rates.correct), scratch)
 
 
@@ -167,12 +168,6 @@ def _held(store: Store | None, job: Any) -> bool:
         return False
     key = key_of_plan(job.rule.name, job.params.spec, job.params.code, job.params.versions, job.input)
     return key is not None and store.has(key)
-
-
-def _state(shape: Any) -> float:
-    from stilts.budget.flops import parameters
-
-    return TRAINED / 2 * sum(parameters(shape).values())  # weights and two moments, fp32
 
 
 def table(plan: StudyPlan) -> list[tuple[str, int, int, float, float, float]]:

@@ -10,11 +10,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from inspect import signature
 from pathlib import Path
 
-from stilts.budget.flops import Shape, forward_flops, head_flops, head_training_flops, shape_of, training_flops
-from stilts.config.models import Training
+from stilts.budget.flops import (
+    Shape,
+    forward_flops,
+    head_flops,
+    head_training_flops,
+    parameters,
+    shape_of,
+    training_flops,
+)
+from stilts.config.models import Recipe, Training, altered
 from stilts.config.study import Study
+from stilts.miniworld.settings import SIZES
 from stilts.plan.sizes import Size, Sizes
 
 # Where the weights do not lie yet: XLM-R's two sizes, told apart by their layers.
@@ -46,7 +56,9 @@ class Works:
     def of(self, rule: str, wildcards: Mapping[str, str]) -> Work:
         """Return the work of a job; a rule that nothing is known of costs a moment."""
         method = getattr(self, f"_{rule}", None)
-        return method(**wildcards) if method else Work(items=1000)
+        if method is None:
+            return Work(items=1000)
+        return method(*(wildcards[name] for name in signature(method).parameters))
 
     @cache  # noqa: B019 (one study a process)
     def shape(self, backbone: str, depth: str = "full") -> Shape:
@@ -75,7 +87,8 @@ class Works:
         return self.sizes.of(task, "train", backbone).examples + tests
 
     def _make_world(self) -> Work:
-        rows = sum({**self.study.config.world.sizes}.values()) * len(self.study.config.world.languages)
+        world = self.study.config.world
+        rows = sum((SIZES | world.sizes).values()) * len(world.languages)
         return Work(items=rows, disk=rows * 200)
 
     def _fetch(self, task: str) -> Work:
@@ -98,7 +111,7 @@ class Works:
 
     # --- models
 
-    def _pretrain(self, backbone: str, seed: str) -> Work:
+    def _pretrain(self, backbone: str) -> Work:
         made = self.study.backbone(backbone).pretraining
         shape, tokens = self.shape(backbone), made.steps * made.batch_tokens
         length = min(made.max_positions, 128)
@@ -107,14 +120,14 @@ class Works:
         )
         return self._trained(shape, flops)
 
-    def _randomise(self, backbone: str, seed: str) -> Work:
+    def _randomise(self, backbone: str) -> Work:
         return Work(
             items=1000,
             memory=PROGRAM + LOADED * _count(self.shape(backbone)) / 1e6,
             disk=4 * _count(self.shape(backbone)),
         )
 
-    def _train_intermediate(self, backbone: str, recipe: str, seed: str) -> Work:
+    def _train_intermediate(self, backbone: str, recipe: str) -> Work:
         made, shape = self.study.recipe(recipe), self.shape(backbone)
         alone, flops, steps = len(made.tasks) == 1, 0.0, 0.0
         for task in made.tasks:
@@ -132,7 +145,7 @@ class Works:
             flops += head_training_flops("masked_lm", shape, tokens * made.masked_lm.mask_probability, shape.vocabulary)
         return self._trained(shape, flops)
 
-    def _train_target(self, backbone: str, recipe: str, target: str, depth: str, seed: str) -> Work:
+    def _train_target(self, backbone: str, target: str, depth: str) -> Work:
         shape, phase, flops = self.shape(backbone, depth), self.study.config.target, 0.0
         steps = [(t, phase.of(t)) for t in self.study.chain(target)]
         for task, settings in [*steps, (self.study.train_task(target), phase.of(target))]:
@@ -161,7 +174,7 @@ class Works:
 
     # --- evaluation
 
-    def _predict(self, backbone: str, recipe: str, target: str, point: str, seed: str) -> Work:
+    def _predict(self, backbone: str, target: str, point: str) -> Work:
         depth, cut, _ = point.split("-", 2)
         shape, settings = self.shape(backbone, depth[1:]), self.study.config.target.of(self.study.owner(target))
         length = settings.max_length if cut == "lfull" else min(settings.max_length, int(cut[1:]))
@@ -173,7 +186,7 @@ class Works:
         flops += head_flops(self.study.task(target).kind, shape.hidden, rows * test.sequences, 2)
         return Work(flops, rows, PROGRAM + (LOADED * _count(shape) + rows * ROW) / 1e6, rows * 300)
 
-    def _embed(self, backbone: str, recipe: str, target: str, point: str, seed: str) -> Work:
+    def _embed(self, backbone: str, target: str) -> Work:
         rows, layers = self._sentences(backbone, target)
         deepest = max(layers) if isinstance(layers, list) else "full"
         shape, size = self.shape(backbone, str(deepest)), self.sizes.of(target, "test", backbone)
@@ -186,7 +199,7 @@ class Works:
             disk,
         )
 
-    def _mine(self, backbone: str, recipe: str, target: str, point: str, seed: str) -> Work:
+    def _mine(self, backbone: str, target: str) -> Work:
         rows, layers = self._sentences(backbone, target)
         languages = max(len(self.study.languages(target)) - 1, 1)
         one = rows / languages / 2
@@ -204,19 +217,16 @@ class Works:
     def _states(self, layers: list[int] | str, backbone: str) -> int:
         return len(layers) if isinstance(layers, list) else self.shape(backbone).layers + 1
 
-    def _score(self, backbone: str, recipe: str, target: str, point: str, seed: str) -> Work:
+    def _score(self, backbone: str, target: str) -> Work:
         rows = len(self.study.languages(target)) * self.sizes.of(target, "test", backbone).examples
         return Work(items=rows, memory=PROGRAM + rows * ROW / 1e6, disk=20000)
 
 
 def _count(shape: Shape) -> int:
     """Return all parameters of an encoder."""
-    from stilts.budget.flops import parameters
-
     return sum(parameters(shape).values())
 
 
-def _altered(study: Study, task: str, recipe: object) -> Training:
-    from stilts.config.models import altered
-
+def _altered(study: Study, task: str, recipe: Recipe) -> Training:
+    """Return the settings of a task as a recipe changes them."""
     return altered(study.config.intermediate.of(task), recipe.training)
