@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce compare snapshot leaderboard verify stale store-verify store-prune provenance plan slurm-check test lint format config env lock clean-env
+.PHONY: help reproduce compare snapshot leaderboard verify stale checkpoints store-verify store-prune provenance plan slurm-check test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -45,6 +45,9 @@ verify: env ## Check that results are what they say they are (EXPERIMENT, ARGS="
 
 stale: env ## List results that no rule makes any more (EXPERIMENT, ARGS="--remove")
 	@$(RUN) scripts.stale $(CONFIGFILE) $(ARGS)
+
+checkpoints: env ## List training that was stopped and can go on (ARGS="--remove --days 30 --folder results/.checkpoints")
+	@$(RUN) scripts.checkpoints $(ARGS)
 
 store-verify: env ## Check every entry of the store (STORE)
 	@$(RUN) scripts.verify --store $(if $(STORE),"$(STORE)")

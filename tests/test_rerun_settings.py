@@ -38,7 +38,19 @@ BELOW_PRETRAINING = f"pretrain; randomise; {MODELS}; embed mine; TAIL"
 CASES: dict[str, tuple[dict, str]] = {
     # What changes no result.
     "nothing": ({}, ""),
-    "runtime": ({"runtime": {"threads": 2, "tokens_per_batch": 64, "resident_worker": False, "gpus": 1}}, ""),
+    "runtime": (
+        {
+            "runtime": {
+                "threads": 2,
+                "tokens_per_batch": 64,
+                "resident_worker": False,
+                "gpus": 1,
+                "checkpoints": "c",
+                "checkpoint_minutes": 0,
+            }
+        },
+        "",
+    ),
     "the store": ({"store": "elsewhere"}, ""),
     "no store": ({"store": None}, ""),
     "a recipe that no arm uses": ({"recipes": {"spare": {"tasks": ["mnli"]}}}, "report"),

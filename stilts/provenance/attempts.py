@@ -57,7 +57,10 @@ class Attempts:
 
     def note(self) -> dict[str, Any]:
         """Return what `run.json` says of several attempts."""
-        return {"attempts": self.number, "resumed_from_step": self.resumed} if self.number > 1 else {}
+        if self.number == 1:
+            return {}
+        earlier = {f"earlier_{name}": seconds for name, seconds in self.earlier.items()}
+        return {"attempts": self.number, "resumed_from_step": self.resumed, **earlier}
 
     def hold(self) -> bool:
         """Take the folder for this process; False while another makes the same result, in another working copy."""
@@ -78,13 +81,11 @@ class Attempts:
         """Remove the state of a job that is done. What cannot be removed costs a message, never the result."""
         try:
             if self.folder is not None and self.folder.is_dir() and self.hold():
+                os.close(self.handle)  # first: a network file system keeps what is open
+                self.handle = None
                 shutil.rmtree(self.folder)
         except OSError as error:
             print(f"note: {self.folder} stays ({error.strerror or error})", file=sys.stderr)
-        finally:
-            if self.handle is not None:
-                os.close(self.handle)
-                self.handle = None
 
 
 def unfinished(root: Path) -> list[Attempts]:

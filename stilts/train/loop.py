@@ -20,7 +20,8 @@ from stilts.tokens.dual import DualItems
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import Plan
-from stilts.train.resume import Checkpoints, State
+from stilts.train.resume import Checkpoints
+from stilts.train.state import State
 
 MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change the loss
 

@@ -18,7 +18,8 @@ from stilts.progress import Progress
 from stilts.tokens.store import TokenSplit
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import generator
-from stilts.train.resume import Checkpoints, State
+from stilts.train.resume import Checkpoints
+from stilts.train.state import State
 from stilts.train.text import TextStream, mask_tokens
 
 

@@ -14,93 +14,19 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-import torch
 from safetensors import safe_open
-from torch import Tensor, nn
 
-from stilts.errors import UserError
 from stilts.provenance.attempts import Attempts
-from stilts.train.optimizer import AdamW
+from stilts.train.state import State
 from stilts.train.tensorfile import PART, SUFFIX, as_tensor, as_text, is_whole, write_tensors
 
 KEPT = 2  # checkpoints of a job that are kept: one more than needed, in case the last is damaged
 WORTH = 5.0  # seconds of work that are saved at a signal; less is sooner done again
 SIGNALS = (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT)
 ECHO = 1.0  # seconds in which a second signal is the first one on another way (Ctrl-C reaches all processes of a run)
-NUMBERS = ("step", "tokens", "best", "best_step", "waited", "losses")
-
-
-@dataclass
-class State:
-    """All that a run needs to go on after a step, beside what its spec gives again.
-
-    step: steps done; tokens: real tokens seen; best, best_step, kept: score, step and weights of the best model so
-    far; waited: evaluations since; losses: of the last steps. generators, queues: what draws items at random.
-    """
-
-    modules: nn.Module
-    optimizer: AdamW
-    best_step: int = 0
-    step: int = 0
-    tokens: int = 0
-    best: float | None = None
-    kept: dict[str, Tensor] | None = None
-    waited: int = 0
-    losses: list[float] = field(default_factory=list)
-    generators: list[np.random.Generator] = field(default_factory=list)
-    queues: list[np.ndarray] = field(default_factory=list)
-
-    def numbers(self) -> dict[str, Any]:
-        """Return what the run has counted."""
-        return {name: getattr(self, name) for name in NUMBERS}
-
-    def moved(self) -> dict[str, Tensor]:
-        """Return the tensors that training changes in place: weights, moments, counts."""
-        named = {f"module.{k}": v for k, v in self.modules.named_parameters()}
-        named |= {f"buffer.{k}": v for k, v in self.modules.named_buffers()}
-        for n, slot in enumerate(self.optimizer.slots):
-            named |= {f"first.{n}": slot.first, f"second.{n}": slot.second, f"count.{n}": slot.count}
-        return named
-
-    def drawn(self) -> dict[str, Tensor]:
-        """Return the tensors that are made anew at a restart: the kept weights, queues, torch's random states."""
-        named = {f"kept.{k}": v for k, v in (self.kept or {}).items()}
-        named |= {f"queue.{n}": torch.from_numpy(queue) for n, queue in enumerate(self.queues)}
-        named["random.cpu"] = torch.get_rng_state()
-        if torch.cuda.is_available():
-            named["random.cuda"] = torch.cuda.get_rng_state()
-        return named
-
-    def facts(self) -> dict[str, Any]:
-        """Return what is no tensor."""
-        generators = [g.bit_generator.state for g in self.generators]
-        return {"numbers": self.numbers(), "done": self.optimizer.done, "generators": generators}
-
-    @torch.no_grad()
-    def put_back(self, path: Path, facts: dict[str, Any]) -> None:
-        """Take over the state of a checkpoint, tensor by tensor; raises UserError where it is another model's."""
-        with safe_open(path, framework="pt") as file:
-            names, moved = set(file.keys()), self.moved()
-            strange = [k for k, v in moved.items() if k not in names or file.get_slice(k).get_shape() != list(v.shape)]
-            if strange or len(facts["generators"]) != len(self.generators):
-                raise UserError(f"{path} does not fit the model ({strange[:1]}): delete {path.parent} and run again")
-            for name, tensor in moved.items():
-                tensor.copy_(file.get_tensor(name))
-            device = next(self.modules.parameters()).device
-            kept = [k for k in names if k.startswith("kept.")]
-            self.kept = {k.removeprefix("kept."): file.get_tensor(k).to(device, copy=True) for k in kept} or None
-            self.queues[:] = [file.get_tensor(f"queue.{n}").clone().numpy() for n in range(len(self.queues))]
-            torch.set_rng_state(file.get_tensor("random.cpu"))
-            if "random.cuda" in names and torch.cuda.is_available():
-                torch.cuda.set_rng_state(file.get_tensor("random.cuda"))
-        for generator, state in zip(self.generators, facts["generators"], strict=True):
-            generator.bit_generator.state = state
-        self.optimizer.done = facts["done"]
 
 
 class Checkpoints:
@@ -127,7 +53,11 @@ class Checkpoints:
         """Return the newest checkpoint that holds, as its facts and its path; say so of those that do not."""
         if self.folder is None or not self.folder.is_dir():
             return None, None
-        if not self._ours():
+        try:
+            if not self._ours():
+                return None, None
+        except OSError as error:
+            print(f"note: {self.folder} cannot be used ({error.strerror or error})", file=sys.stderr)
             return None, None
         paths = sorted(self.folder.glob(f"*{SUFFIX}"), reverse=True)
         for path in paths:
@@ -168,9 +98,7 @@ class Checkpoints:
         if self.found and number <= len(self.found["ended"]):
             with safe_open(self.path, framework="pt") as file:
                 text = as_text(file.get_tensor(f"history.{name}"))
-            numbers = [*self.found["ended"], self.found["numbers"]][number]
-            for key, value in numbers.items():
-                setattr(state, key, value)
+            state.count_on([*self.found["ended"], self.found["numbers"]][number])
             if number == len(self.found["ended"]):
                 state.put_back(self.path, self.found)
                 print(f"goes on from step {state.step} ({self.path.name})", file=sys.stderr, flush=True)
@@ -192,14 +120,14 @@ class Checkpoints:
 
         The last step of a run is not saved: what it is for follows.
         """
-        if self.folder is None or state.step == steps:
+        if state.step == steps:
             return
-        waited = time.monotonic() - self.saved
-        if waited >= (self.attempts.interval if self.heard is None else min(WORTH, self.attempts.interval)):
+        due = self.attempts.interval if self.heard is None else min(WORTH, self.attempts.interval)
+        if self.folder is not None and time.monotonic() - self.saved >= due:
             self._save(state)
         if self.heard is not None:
             name = signal.Signals(self.heard).name
-            print(f"stopped by {name} at step {state.step} of {steps}; {self._way_on(state)}", file=sys.stderr)
+            print(f"error: stopped by {name} at step {state.step} of {steps}; {self._way_on(state)}", file=sys.stderr)
             raise SystemExit(128 + self.heard)
 
     def _way_on(self, state: State) -> str:

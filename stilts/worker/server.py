@@ -38,7 +38,7 @@ class Job:
 
 
 def serve(path: str) -> None:
-    """Answer clients until the starting process ends or SIGTERM comes."""
+    """Answer clients until the starting process ends or SIGTERM comes; then stop the jobs and tell their clients."""
     _import_heavy()
     selector = selectors.DefaultSelector()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -58,13 +58,18 @@ def serve(path: str) -> None:
                     return
                 if key.data == "new":
                     _start(listener, selector, jobs)
-                elif key.data[1] == "ended":
-                    _end(selector, jobs.pop(key.data[0]))
-                elif key.data[0] in jobs:  # else the job just ended
-                    _hear(selector, jobs[key.data[0]])
+                else:
+                    _attend(selector, jobs, *key.data)
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the jobs may have something to save
+        for source in (listener, parent):
+            selector.unregister(source)
+        listener.close()
         for job in jobs.values():
             os.kill(job.pid, signal.SIGTERM)
+        while jobs:
+            for key, _ in selector.select():
+                _attend(selector, jobs, *key.data)
 
 
 def _import_heavy() -> None:
@@ -119,6 +124,14 @@ def _receive(client: socket.socket, files: array.array) -> dict:
             raise ValueError("a request broke off")
         body += part
     return json.loads(body)
+
+
+def _attend(selector: selectors.BaseSelector, jobs: dict[int, Job], pid: int, what: str) -> None:
+    """Deal with the end of a job, or with what its client says."""
+    if what == "ended":
+        _end(selector, jobs.pop(pid))
+    elif pid in jobs:  # else it just ended
+        _hear(selector, jobs[pid])
 
 
 def _hear(selector: selectors.BaseSelector, job: Job) -> None:
