@@ -30,6 +30,8 @@ from stilts.reruns.records import restore_records
 PYTHON = shlex.quote(sys.executable)
 CLIENT = shlex.quote(str(PROJECT / "stilts" / "worker" / "client.py"))
 JOB_ENVIRONMENT = f"PYTHONPATH={shlex.quote(str(PROJECT))} PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1"
+if workflow.remote_exec:  # on a node of a cluster; what is downloaded, rules beside Snakemake download
+    JOB_ENVIRONMENT += " HF_HUB_OFFLINE=1"
 RUN_PYTHON = f'python() {{ exec {PYTHON} -S -E {CLIENT} "$@"; }}'
 
 

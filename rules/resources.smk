@@ -22,7 +22,7 @@ localrules:
 
 
 WORKS, RATES = Works(STUDY, Path(ROOT)), Rates()
-LEAST, ROOM = 5, 4  # minutes that any job gets; how many times slower than stated a machine may be
+LEAST, ROOM = 10, 4  # minutes that any job gets; how many times slower than stated a machine may be
 
 
 def before_of(rule):

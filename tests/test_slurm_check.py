@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +15,10 @@ import yaml
 from stilts.errors import UserError
 from stilts.provenance import ends
 from stilts.provenance.ends import ends_of, noted
+from stilts.reruns.causes import key_of_plan
+from stilts.reruns.plan import plan_of
 from stilts.slurm.check import check, try_gpu
+from tests.study_case import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS = """Configuration data as of 2026-01-01T00:00:00
@@ -161,3 +166,34 @@ def test_outside_slurm_nothing_is_noted(job, monkeypatch):
         pass
     assert not job.parent.exists()
     assert ends_of(job.parent, None) == []
+
+
+def test_memory_grows_after_a_kill_and_time_after_a_time_limit(tmp_path, monkeypatch):
+    """Each alone, and neither after a mistake in the settings; what was noted in an earlier run does not count."""
+    monkeypatch.setenv("SLURM_JOB_ID", "1")
+    with plan_of([TINY], tmp_path) as workflow:
+        monkeypatch.setenv(ends.SESSION, os.environ[ends.SESSION])  # put back at the end: the workflow set it
+        job = next(job for job in workflow.dag.jobs if job.rule.name == "make_world")
+
+        def asked(attempt: int) -> tuple[int, int]:
+            job.attempt = attempt
+            return job.resources["mem_mb"], job.resources["runtime"]
+
+        memory, minutes = asked(1)
+        key = key_of_plan("make_world", job.params.spec, job.params.code, job.params.versions, job.input)
+        folder = Path("results/.checkpoints") / key
+        for number, (end, grown) in enumerate(
+            [("failed", (1, 1)), ("killed", (2, 1)), ("stopped", (2, 2)), ("killed", (4, 2))], start=2
+        ):
+            note(folder, end, number)
+            assert asked(number) == (grown[0] * memory, grown[1] * minutes), end
+        assert asked(1) == (memory, minutes)
+
+
+def note(folder: Path, end: str, number: int) -> None:
+    """Add an attempt that ended in some way."""
+    path = folder.parent / ends.FOLDER / f"{folder.name}.json"
+    before = json.loads(path.read_text()) if path.exists() else []
+    path.parent.mkdir(parents=True, exist_ok=True)
+    attempts = [*before, {"session": os.environ[ends.SESSION], "job": str(number), "found": [], "end": end}]
+    path.write_text(json.dumps(attempts))

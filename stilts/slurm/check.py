@@ -89,7 +89,7 @@ def _partitions(found: Findings, listed: str) -> None:
         found.facts.append(f"partition {name}: {gpus}, at most {limit}{'' if state == 'up' else f', {state}'}")
     with_gpus, without = ([n for n, _, gres, _ in up if ("gpu" in gres) == gpu] for gpu in (True, False))
     cpu = (without or with_gpus or [""])[0]
-    found.lines += ["default-resources:", f"  - slurm_partition='{cpu}'", "  - slurm_extra='--signal=USR1@300'"]
+    found.lines += ["default-resources:", f"  - slurm_partition='{cpu}'", "  - slurm_extra='--signal=USR1@120'"]
     if with_gpus:
         rules = ("pretrain", "train_intermediate", "train_target", "predict", "embed", "mine")
         found.lines += ["set-resources:", *(f"  - {rule}:slurm_partition='{with_gpus[0]}'" for rule in rules)]
