@@ -13,7 +13,6 @@ localrules:
     fetch,
     fetch_backbone,
     prepare,
-    randomise,
     score,
     summarise,
     report,
