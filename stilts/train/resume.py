@@ -43,7 +43,7 @@ class Checkpoints:
         self.saved, self.last = time.monotonic(), None  # when, and (run, step)
         self.heard, self.since = None, 0.0  # the signal, and when
         self.found, self.path = self._newest()
-        self.files = [self.path]  # those that hold, oldest first
+        self.files = [self.path] if self.path else []  # those that hold, oldest first
         if self.found:
             self.attempts.number = self.found["attempts"] + 1
             self.attempts.earlier, self.attempts.resumed = self.found["seconds"], self.found["numbers"]["step"]

@@ -92,8 +92,10 @@ def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict
     try:
         request = _receive(client, files)
         client.settimeout(None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until child and worker know what to do with them
         pid = os.fork()
     except (OSError, ValueError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         for file in files:
             os.close(file)
         client.close()
@@ -107,6 +109,7 @@ def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict
     jobs[pid] = job
     selector.register(job.handle, selectors.EVENT_READ, (pid, "ended"))
     selector.register(client, selectors.EVENT_READ, (pid, "left"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
 
 def _receive(client: socket.socket, files: array.array) -> dict:
@@ -165,6 +168,7 @@ def _run(request: dict, files: array.array) -> None:
     try:
         for number in PASSED_ON:
             signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # no job outlives a worker that was killed
         for number, file in enumerate(files):
