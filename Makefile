@@ -49,11 +49,11 @@ stale: env ## List results that no rule makes any more (EXPERIMENT, ARGS="--remo
 checkpoints: env ## List training that was stopped and can go on (ARGS="--remove --days 30 --folder results/.checkpoints")
 	@$(RUN) scripts.checkpoints $(ARGS)
 
-store-verify: env ## Check every entry of the store (STORE)
-	@$(RUN) scripts.verify --store $(if $(STORE),"$(STORE)")
+store-verify: env ## Check every entry of the store (STORE, or EXPERIMENT whose it is)
+	@$(RUN) scripts.verify $(CONFIGFILE) --store $(if $(STORE),"$(STORE)")
 
-store-prune: env ## Remove store entries that nothing used for 30 days (STORE, ARGS="--dry-run --days 7")
-	@$(RUN) scripts.store_prune $(if $(STORE),--store "$(STORE)") $(ARGS)
+store-prune: env ## Remove store entries that nothing used for 30 days (STORE or EXPERIMENT, ARGS="--dry-run --days 7")
+	@$(RUN) scripts.store_prune $(CONFIGFILE) $(if $(STORE),--store "$(STORE)") $(ARGS)
 
 provenance: env ## List what a rule's results depend on: RULE=train_target
 	@$(RUN) scripts.provenance "$(RULE)" $(ARGS)

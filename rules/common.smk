@@ -19,10 +19,11 @@ from stilts.provenance.attempts import FOLDER, MINUTES
 from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
-from stilts.provenance.store import VARIABLE, Store
+from stilts.provenance.store import GPUS, VARIABLE, Store
 from stilts.reruns.causes import key_of_plan
 from stilts.reruns.lock import release_stale
 from stilts.reruns.pins import with_pins
+from stilts.reruns.plan import only_reading
 from stilts.reruns.records import restore_records
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
@@ -54,11 +55,11 @@ for line in STUDY.notes if workflow.is_main_process else []:
 SPECS = Specs(STUDY)
 CONFIG = STUDY.config
 ROOT = STUDY.root
-if workflow.is_main_process:
+if workflow.is_main_process and not only_reading():
     release_stale()
     restore_records(Path(ROOT))
 STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
-JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')}"
+JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')} {GPUS}={CONFIG.runtime.gpus}"
 CHECKPOINTS = str(Path(CONFIG.runtime.checkpoints).expanduser())
 JOB_CHECKPOINTS = f"{FOLDER}={shlex.quote(CHECKPOINTS)} {MINUTES}={CONFIG.runtime.checkpoint_minutes:g}"
 shell.prefix(

@@ -52,7 +52,7 @@ rule pretrain:
     message:
         "Pretrain {wildcards.backbone}, seed {wildcards.seed} (progress: {log})"
     shell:
-        "python -m scripts.pretrain --spec {params.spec:q} --tokens {input.tokens:q} --tokenizer {input.tokenizer:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
+        "python -m scripts.pretrain --spec {params.spec:q} --tokens {input.tokens:q} --tokenizer {input.tokenizer:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule randomise:
@@ -107,7 +107,7 @@ rule train_intermediate:
     message:
         "Train {wildcards.backbone} on {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
+        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule train_target:
@@ -138,4 +138,4 @@ rule train_target:
     message:
         "Tune {wildcards.recipe} on {wildcards.target}, depth {wildcards.depth}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
+        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"

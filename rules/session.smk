@@ -25,9 +25,13 @@ elif threading.current_thread() is threading.main_thread():
 
 
 def explain():
-    """Say before the first job what will run, and why."""
-    jobs = planned_jobs(workflow.dag, CONFIG, PROJECT)
-    print(tell(jobs, sum(1 for job in workflow.dag.jobs if job.output)), end="\n\n", file=sys.stderr)
+    """Say before the first job what will run, and why; what goes wrong here costs a note, never the run."""
+    try:
+        jobs = planned_jobs(workflow.dag, CONFIG, PROJECT)
+        told = tell(jobs, sum(1 for job in workflow.dag.jobs if job.output))
+    except Exception as error:
+        told = f"note: why these jobs run cannot be said ({type(error).__name__}: {error})"
+    print(told, end="\n\n", file=sys.stderr)
 
 
 def start_worker():

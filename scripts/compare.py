@@ -18,6 +18,7 @@ from stilts.compare.settings import changes
 from stilts.compare.show import as_data, as_markdown, as_text
 from stilts.compare.states import State, experiment_of, find_state, last_other, of_run
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.provenance.code import ROOT
 from stilts.provenance.manifest import dump_json, write_atomic
 
@@ -64,4 +65,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

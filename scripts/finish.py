@@ -10,9 +10,11 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from stilts.compare.runs import keep_run
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.provenance.code import ROOT
 
 COMPUTE = {"pretrained", "intermediate", "target", "random-init", "predictions", "embeddings", "mined", "scores"}
@@ -28,9 +30,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--scored", action="store_true", help="scores.csv is what this invocation asked for")
     args = parser.parse_args(argv)
     files = [p for p in args.root.rglob("run.json") if p.stat().st_mtime >= args.started]
-    runs = {p: json.loads(p.read_text(encoding="utf-8")) for p in files}
+    runs = {p: _facts(p) for p in files}
     reused = sum(bool(run.get("reused")) for run in runs.values())
-    inside = sum(r["cpu_seconds"] for p, r in runs.items() if not r.get("reused") and _computes(p, args.root))
+    inside = sum(r.get("cpu_seconds", 0) for p, r in runs.items() if not r.get("reused") and _computes(p, args.root))
     jobs = f"{len(runs)} jobs" + (f" ({reused} of them reused from the store)" if reused else "")
     wall = time.time() - args.started
     print(f"\n{jobs} in {_clock(wall)} wall, {_clock(args.cpu)} of CPU time", end="", file=sys.stderr)
@@ -74,6 +76,15 @@ def _failures(logs: Path, started: float) -> list[str]:
     return lines
 
 
+def _facts(run: Path) -> dict[str, Any]:
+    """Return what a job noted of itself, nothing where that cannot be read: it costs a figure here, never the run."""
+    try:
+        facts = json.loads(run.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return facts if isinstance(facts, dict) else {}
+
+
 def _computes(run: Path, root: Path) -> bool:
     parts = run.relative_to(root).parts
     return bool(COMPUTE & set(parts[:2]))
@@ -84,4 +95,4 @@ def _clock(seconds: float) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

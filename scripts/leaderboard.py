@@ -13,6 +13,7 @@ from pathlib import Path
 from stilts.compare.leaderboard import NUMERIC, Entry, as_data, as_rows, by_targets, leaderboard
 from stilts.compare.show import aligned, piped
 from stilts.errors import UserError
+from stilts.pipe import quietly
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -52,4 +53,4 @@ def _tell(entries: list[Entry], markdown: bool) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stilts.errors import UserError, did_you_mean
+from stilts.pipe import quietly
 from stilts.provenance.code import ROOT, code_files, declared, digest_of, reached
 from stilts.provenance.environment import PACKAGES, environment_digest, unlocked
 
@@ -75,4 +76,4 @@ def _tell(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

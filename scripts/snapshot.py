@@ -13,6 +13,7 @@ from pathlib import Path
 from stilts.compare.runs import keep_run
 from stilts.compare.states import experiment_of
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.provenance.code import ROOT
 
 
@@ -28,7 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     try:
         experiment = experiment_of(args.configfile, ROOT)
         run, new = keep_run(args.directory / "results" / experiment, ROOT, args.name)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     print(f"{'Kept' if new else 'These scores are kept already:'} {run.folder}", end="")
@@ -37,4 +38,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.reruns.stale import remove_stale, stale_of
 from stilts.reruns.words import size
 
@@ -37,6 +38,8 @@ def main(argv: list[str] | None = None) -> int:
         if args.remove:
             remove_stale(root, found)
         print("Removed." if args.remove else "No rule makes these any more. To remove them: --remove.")
+    except BrokenPipeError:
+        raise
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -44,4 +47,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

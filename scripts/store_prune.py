@@ -1,6 +1,6 @@
 """Remove entries of the store that no result here is linked to and that were not used for some days.
 
-Usage: python -m scripts.store_prune [--store results/.store] [--days 30] [--dry-run]
+Usage: python -m scripts.store_prune [--store FOLDER | --configfile experiments/paper.yaml] [--days 30] [--dry-run]
 """
 
 from __future__ import annotations
@@ -13,24 +13,33 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from stilts.compare.states import store_of
+from stilts.errors import UserError
+from stilts.pipe import quietly
+from stilts.provenance.code import ROOT
 from stilts.provenance.manifest import KEY
-from stilts.provenance.store import FILES, Entry, Store, leftovers, prunable, remove
+from stilts.provenance.store import FILES, Entry, leftovers, prunable, remove
 from stilts.reruns.words import size
 
 
 def main(argv: list[str] | None = None) -> int:
     """List what is removed, then remove it."""
     parser = argparse.ArgumentParser(prog="python -m scripts.store_prune", description=__doc__.splitlines()[0])
-    parser.add_argument("--store", type=Path, default=Path("results/.store"), help="the store (setting `store`)")
+    parser.add_argument("--store", type=Path, help="the store; none: the experiment's")
+    parser.add_argument(
+        "--configfile", type=Path, action="append", default=[], help="the experiment; none: config.yaml"
+    )
+    parser.add_argument("--directory", type=Path, default=Path(), help="folder that holds results/")
     parser.add_argument("--days", type=float, default=30, help="days without use; default 30")
     parser.add_argument("--dry-run", action="store_true", help="list only")
     args = parser.parse_args(argv)
     if args.days < 0:
         parser.error("--days: 0 or more")
-    if not args.store.is_dir():
-        print(f"error: there is no store {args.store}: name it with --store", file=sys.stderr)
+    try:
+        store = store_of(args.store, args.configfile, ROOT, args.directory)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
         return 2
-    store = Store(args.store)
     everything, going, rest = list(store.entries()), prunable(store, args.days), leftovers(store, args.days)
     for entry in sorted(going, key=lambda e: (e.used, e.place)):
         print(f"{size(entry.size):>9}  {_age(entry)}  {_rule(entry):<18}  {entry.place}")
@@ -73,4 +82,4 @@ def _rule(entry: Entry) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

@@ -15,11 +15,13 @@ import tempfile
 from itertools import groupby
 from pathlib import Path
 
-from stilts.compare.states import experiment_of
+from stilts.compare.states import experiment_of, store_of
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.provenance.code import ROOT
-from stilts.provenance.store import Store
 from stilts.reruns.again import choose, run_again
+from stilts.reruns.plan import Asked, asked_of
+from stilts.reruns.stale import TARGETS
 from stilts.reruns.verify import KINDS, Verdict, verify_store, verify_study
 from stilts.reruns.words import size
 
@@ -32,14 +34,24 @@ def main(argv: list[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         if args.store is not None:
-            return _tell(verify_store(Store(args.store)), args.store, "entries")
+            store = store_of(Path(args.store) if args.store else None, args.configfile, ROOT, args.directory)
+            return _tell(verify_store(store), store.root, "entries")
         root = args.directory / "results" / experiment_of(args.configfile, ROOT)
         if args.rerun is not None:
             return _rerun(root, args)
-        return _tell(verify_study(root, args.directory), root, "results")
+        return _tell(verify_study(root, args.directory, _asked(args)), root, "results")
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
+
+
+def _asked(args: argparse.Namespace) -> dict[Path, Asked]:
+    """Return what results are asked to be now; nothing where that cannot be planned: hashes and keys can be checked."""
+    try:
+        return asked_of(args.configfile, args.directory, TARGETS)
+    except UserError as error:
+        print(f"note: not compared with the configuration, which cannot be planned: {error}", file=sys.stderr)
+        return {}
 
 
 def _tell(verdict: Verdict, root: Path, what: str) -> int:
@@ -90,10 +102,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, help="which one: the same seed draws the same")
     parser.add_argument(
-        "--store", nargs="?", type=Path, const=Path("results/.store"), metavar="FOLDER", help="check a store instead"
+        "--store", nargs="?", const="", metavar="FOLDER", help="check a store instead: this, the experiment's"
     )
     return parser
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

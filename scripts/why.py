@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.provenance.code import ROOT
 from stilts.reruns.causes import planned_jobs
 from stilts.reruns.plan import plan_of
@@ -40,4 +41,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

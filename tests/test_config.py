@@ -178,6 +178,23 @@ def test_settings_of_the_mini_world_stay_in_the_mini_world(provider, tmp_path):
     }
 
 
+@pytest.mark.parametrize("store", ["results/x", "results/x/store", "./results/../results/x/.store", "link/.store"])
+def test_a_store_below_the_results_it_keeps_is_refused(store, tmp_path, monkeypatch):
+    """`make stale` would list it as what no rule makes."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "results/x").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("results/x")
+    with pytest.raises(UserError, match=r"store: .* lies below results/x"):
+        load_config({"experiment": "x", "store": store})
+    assert load_config({"experiment": "y", "store": store}).store == store
+
+
+def test_a_store_may_lie_in_the_home_folder(monkeypatch):
+    monkeypatch.setenv("HOME", "/somewhere")
+    assert load_config({"store": "~/shared"}).store == "/somewhere/shared"
+    assert load_config({"store": None}).store is None
+
+
 def test_an_experiment_replaces_single_keys_of_a_task():
     config = load_config({"tasks": {"xquad": {"languages": ["de"], "source": {"branch": "other"}}}})
     changed, plain = resolve_task(config, "xquad"), resolve_task(Config(), "xquad")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from stilts.provenance.code import digest_of
+from stilts.provenance.key import digest_of_parts
+from stilts.provenance.manifest import canonical
 from tests.plan_server import Planner
 from tests.rerun_case import ALL, MODELS, RETRIEVAL, clone, copied, edit, expected, merged, tell, tiny, write
-from tests.study_case import ROOT, TINY
+from tests.study_case import ROOT, TINY, planned
 
 TRAINED = "pawsx|udpos|xquad|xcopa"
 TRAINING = f"{MODELS}: target={TRAINED}; train_intermediate; embed mine score: recipe=multi; TAIL"
@@ -165,6 +169,32 @@ def touch(study: Path) -> None:
         os.utime(path)
 
 
+def swap_seeds(study: Path) -> None:
+    """Exchange the folders of two seeds of one model by hand."""
+    arm = study / TUNED
+    for old, new in (("s1", "aside"), ("s2", "s1"), ("aside", "s2")):
+        (arm / old).rename(arm / new)
+
+
+def other_code(study: Path) -> None:
+    """Give a model the key of a job whose code was edited before it began, and put back before the next run."""
+    path = study / TUNED / "s1/key.json"
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    raw["files"] |= {"stilts/train/loop.py": "0" * 12}
+    raw["code"] = digest_of(raw["files"])
+    hashes = {name: [h for _, h in entries] for name, entries in raw["inputs"].items() if entries}
+    raw["key"] = digest_of_parts(raw["rule"], canonical(raw["spec"]), raw["code"], raw["versions"], hashes)
+    path.write_text(json.dumps(raw), encoding="utf-8")
+
+
+def other_content_of_old(study: Path) -> None:
+    """Copy test examples of elsewhere over those that are there, with their date of long ago."""
+    append(DATA, " ")(study)
+    os.utime(study / DATA, (1_000_000_000, 1_000_000_000))
+
+
+TUNED = "results/tiny/models/target/mini/none/udpos/dfull"
+BELOW_TUNED = "recipe=none target=udpos point=dfull-lfull-fp32"
 RESULTS: dict[str, tuple[Edit, str]] = {
     "a deleted intermediate model": (remove("results/tiny/models/intermediate/mini/multi/s1"), ""),
     "deleted examples": (remove("results/tiny/data/udpos"), ""),
@@ -177,6 +207,15 @@ RESULTS: dict[str, tuple[Edit, str]] = {
     "lost records": (remove(".snakemake"), ""),
     "a changed score": (append(SCORE, " "), "TAIL"),
     "changed gold answers": (append(DATA, " "), "predict score: target=udpos; TAIL"),
+    "changed gold answers of an older date": (other_content_of_old, "predict score: target=udpos; TAIL"),
+    "swapped folders": (
+        swap_seeds,
+        f"train_target: recipe=none target=udpos depth=full; predict score: {BELOW_TUNED}; TAIL",
+    ),
+    "made by code that is gone": (
+        other_code,
+        f"train_target: recipe=none target=udpos depth=full seed=1; predict score: {BELOW_TUNED} seed=1; TAIL",
+    ),
 }
 
 
@@ -192,9 +231,9 @@ def test_an_edit_of_the_project_reruns_what_it_can_change(case, finished, planne
     change, wanted = CODE[case]
     project = clone(tmp_path / "another clone")
     change(project)
-    jobs, planned, _ = planner(finished, TINY, project)
+    jobs, runs, _ = planner(finished, TINY, project)
     wanted_jobs = expected(jobs, wanted)
-    assert planned == wanted_jobs, tell(planned, wanted_jobs)
+    assert runs == wanted_jobs, tell(runs, wanted_jobs)
 
 
 @pytest.mark.parametrize("case", RESULTS)
@@ -202,9 +241,39 @@ def test_an_edit_of_the_results_reruns_what_it_can_change(case, finished, planne
     change, wanted = RESULTS[case]
     study = copied(finished, tmp_path / "copy of a study")
     change(study)
-    jobs, planned, _ = planner(study, TINY)
+    jobs, runs, _ = planner(study, TINY)
     wanted_jobs = expected(jobs, wanted)
-    assert planned == wanted_jobs, tell(planned, wanted_jobs)
+    assert runs == wanted_jobs, tell(runs, wanted_jobs)
+
+
+def test_a_start_writes_the_records_that_are_another_results(finished, tmp_path):
+    """What `snakemake` itself does at its start, where the plans of the other tests write nothing."""
+    study = copied(finished, tmp_path / "copy of a study")
+    swap_seeds(study)
+    other_content_of_old(study)
+    assert planned(study) == {"train_target": 2, "predict": 10, "score": 10, "summarise": 1, "report": 1}
+    assert planned(study) == {"train_target": 2, "predict": 10, "score": 10, "summarise": 1, "report": 1}
+    append(DATA, "x")(study)
+    (study / DATA).write_text((study / DATA).read_text()[:-2])
+    swap_seeds(study)
+    assert planned(study) == {}
+
+
+def test_a_plan_changes_nothing(finished, planner, tmp_path):
+    study = copied(finished, tmp_path / "copy of a study")
+    shutil.rmtree(study / ".snakemake/metadata")
+    (study / ".snakemake/locks").mkdir(exist_ok=True)
+    for name in ("locks/0.input.lock", "controller.lock"):
+        (study / ".snakemake" / name).write_text("x")
+        os.utime(study / ".snakemake" / name, (1, 1))
+
+    def dates() -> dict[Path, int]:
+        own = [study / "results", *(study / ".snakemake" / name for name in ("metadata", "incomplete", "locks"))]
+        return {p: p.stat().st_mtime_ns for folder in own for p in folder.rglob("*") if p.is_file()}
+
+    before = dates()
+    assert planner(study, TINY)[1] == set()
+    assert dates() == before
 
 
 def test_results_copied_without_dates_and_records(finished, planner, tmp_path):
@@ -217,8 +286,8 @@ def test_an_edit_is_noticed_although_the_records_are_lost(finished, planner, tmp
     study = copied(finished, tmp_path / "moved", dates=False)
     shutil.rmtree(study / ".snakemake")
     change = {"target": {"tasks": {"udpos": {"epochs": 2}}}}
-    jobs, planned, _ = planner(study, write(tmp_path / "edited.yaml", merged(tiny(), change)))
-    assert planned == expected(jobs, "train_target predict score: target=udpos; TAIL")
+    jobs, runs, _ = planner(study, write(tmp_path / "edited.yaml", merged(tiny(), change)))
+    assert runs == expected(jobs, "train_target predict score: target=udpos; TAIL")
 
 
 def test_project_and_results_moved_together(finished, planner, tmp_path):
@@ -233,9 +302,9 @@ def test_another_workflow_takes_this_one_as_a_module(finished, planner, tmp_path
     study = copied(finished, tmp_path / "copy of a study")
     text = f'configfile: "{TINY}"\n\nmodule stilts:\n    snakefile: "{ROOT}/Snakefile"\n    config: config\n\n'
     (tmp_path / "Snakefile").write_text(text + "use rule * from stilts\n", encoding="utf-8")
-    jobs, planned, _ = planner(study, None, tmp_path)
+    jobs, runs, _ = planner(study, None, tmp_path)
     assert len(jobs) == 180
-    assert planned == set()
+    assert runs == set()
 
 
 def test_words_name_files_and_packages(finished, planner, tmp_path):
@@ -252,6 +321,8 @@ def test_words_name_a_changed_input(finished, planner, tmp_path):
     study = copied(finished, tmp_path / "copy of a study")
     append(SCORE, " ")(study)
     assert f"other content: {SCORE}" in planner(study, TINY)[2]
+    other_content_of_old(study)
+    assert f"other content: {DATA}" in planner(study, TINY)[2]
 
 
 @pytest.fixture
@@ -287,8 +358,8 @@ def test_a_pin_fetches_again_only_what_is_another_commit(fetched, planner, pin, 
     if pin:
         lock = f"repositories:\n  datasets/google/xtreme@main: {pin * 40}\n  datasets/other/one@main: {'c' * 40}\n"
         (project / "tasks/revisions.lock.yaml").write_text(lock, encoding="utf-8")
-    planned = planner(folder, config, project)[1]
-    assert (("fetch", "results/pins/raw/pawsx/manifest.json") in planned) == again
+    runs = planner(folder, config, project)[1]
+    assert (("fetch", "results/pins/raw/pawsx/manifest.json") in runs) == again
 
 
 def test_a_revision_pinned_in_the_task_fetches_again(fetched, planner):

@@ -144,6 +144,33 @@ def test_a_damaged_entry_is_computed_again(study):
     assert manifests(folder / "results/tiny") == before
 
 
+def test_a_damaged_entry_ends_a_job_that_asked_for_no_gpu(study, tmp_path):
+    """The next run asks for one and computes."""
+    folder, _ = study
+    raw = merged(tiny(), SMALL | {"budget": {"depths": ["full"]}, "runtime": {"gpus": 1}})
+    config, log = write(tmp_path / "gpus.yaml", raw), "train_target/mini/none/udpos/dfull/s1.log"
+    key = json.loads((folder / MODEL).with_name("key.json").read_text())["key"]
+    shutil.rmtree(folder / "results/.store" / key[:2] / key / "files")
+    shutil.rmtree((folder / MODEL).parent)
+    done = snakemake(folder, MODEL, configfile=config)
+    assert done.returncode == 1
+    assert "for which no GPU was asked" in logs(folder)[log]
+    assert run(folder, config, MODEL) == {log: False}
+
+
+def test_a_run_goes_on_where_its_causes_cannot_be_said(study, tmp_path):
+    folder, config = study
+    project = clone(tmp_path / "clone")
+    path = project / "stilts/reruns/causes.py"
+    path.write_text(path.read_text() + '\n\ndef planned_jobs(*_):\n    raise KeyError("what")\n')
+    (folder / "results/tiny/report/manifest.json").unlink()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"), "--cores", "2"]
+    command += ["--configfile", str(config), "--directory", str(folder)]
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False, timeout=540)
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert "note: why these jobs run cannot be said (KeyError: 'what')" in done.stderr
+
+
 def test_a_hit_asks_for_no_gpu(study, tmp_path):
     """A model that the store holds needs no device; one that must be trained does, and scoring never does."""
     folder, _ = study

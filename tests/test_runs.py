@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scripts import compare, finish, leaderboard, snapshot
+from stilts.compare import runs
 from stilts.compare.leaderboard import leaderboard as entries_of
 from stilts.compare.runs import all_runs, keep_run, runs_of
 from stilts.compare.states import experiment_of, find_state
@@ -63,7 +64,7 @@ def finished(results: Path, more: float = 0.0, name: str = "x", **settings) -> P
     return root
 
 
-def test_equal_scores_are_one_record_and_others_another(results, project):
+def test_equal_scores_are_one_record_and_others_another(results, project, monkeypatch):
     root = finished(results)
     first, new = keep_run(root, project)
     assert new
@@ -74,9 +75,10 @@ def test_equal_scores_are_one_record_and_others_another(results, project):
     assert first.about["title"] == "A study"
     assert first.about["seen"][0]["commit"] == git(project, "rev-parse", "HEAD")
     assert first.id.endswith("-" + first.about["scores"][:8])
-    before = (first.folder / "about.json").read_bytes()
-    assert keep_run(root, project) == (first, False)
-    assert (first.folder / "about.json").read_bytes() == before
+    monkeypatch.setattr(runs.time, "time", lambda: 0.0)
+    again, new = keep_run(root, project)
+    assert (again.id, new) == (first.id, False)
+    assert again.about == first.about | {"seen": [first.about["seen"][0] | {"time": "1970-01-01T00:00:00Z"}]}
     finished(results, more=1)
     _, new = keep_run(root, project)
     assert new
@@ -167,6 +169,16 @@ def test_a_state_that_is_none_is_one_message_with_those_there_are(results, proje
         find_state("--all", results, "x", project)
 
 
+def test_a_revision_is_the_run_that_it_gave_last(results, project, monkeypatch):
+    """Settings flipped and flipped back under one commit: the first scores are the last as well."""
+    first = finished(results)
+    for hour, more in enumerate((0, 1, 0)):
+        monkeypatch.setattr(runs.time, "time", lambda at=hour: 3600.0 * at)
+        finished(results, more=more)
+        keep_run(first, project, f"run{hour}" if hour < 2 else "")
+    assert find_state("HEAD", results, "x", project).run.names == ["run0"]
+
+
 def test_the_beginning_of_several_is_refused(results, project):
     root = finished(results)
     keep_run(root, project, "before-one")
@@ -247,6 +259,47 @@ def test_finish_keeps_the_scores_of_a_run_that_asked_for_them(results, monkeypat
     (root / "scores.csv").unlink()
     assert finish.main([*call, "--scored"]) == 0
     assert "were not kept" in capsys.readouterr().err
+    for name, text in (("a", "{"), ("b", "[]"), ("c", '{"cpu_seconds": 1, "reused": true}')):
+        (root / name).mkdir()
+        (root / name / "run.json").write_text(text)
+    assert finish.main(call) == 0
+    assert "3 jobs (1 of them reused" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "fault", ["{", "[]", {"seen": [1]}, {"seen": {"a": 1}}, {"names": [None]}, {"experiment": None}, {"time": 3}]
+)
+def test_a_damaged_record_is_left_out_of_the_leaderboard_by_name(results, project, capsys, fault):
+    root = finished(results)
+    run, _ = keep_run(root, project, "before")
+    finished(results, more=30)
+    keep_run(root, project, "after")
+    path = run.folder / "about.json"
+    path.write_text(fault if isinstance(fault, str) else json.dumps(json.loads(path.read_text()) | fault))
+    assert leaderboard.main(["--directory", str(results.parent)]) == 0
+    shown = capsys.readouterr()
+    assert f"note: left out: {path} is damaged: delete {run.folder}" in shown.err
+    assert "after" in shown.out
+
+
+@pytest.mark.parametrize("command", ["provenance score", "provenance --help", "leaderboard"])
+def test_whoever_reads_may_stop_reading(command, tmp_path):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", *f"scripts.{command}".split()],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    process.stdout.close()
+    assert process.stderr.read() == b""
+    assert process.wait() in (0, 141)
+
+
+def test_every_command_that_prints_may_be_cut_short():
+    names = ["compare", "finish", "leaderboard", "provenance", "snapshot", "stale", "store_prune", "verify", "why"]
+    assert all("sys.exit(quietly(main))" in (ROOT / "scripts" / f"{name}.py").read_text() for name in names)
 
 
 def test_the_leaderboard_ranks_all_runs_by_the_tables_own_means(results, project, tmp_path, capsys):

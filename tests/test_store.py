@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import threading
@@ -94,6 +95,17 @@ def test_a_damaged_entry_is_set_aside_and_not_given_out(store, tmp_path, capsys,
     assert store.take(KEY, tmp_path / "again")
 
 
+def test_what_cannot_be_set_aside_is_not_said_to_be(store, tmp_path, capsys):
+    store.keep(KEY, result(tmp_path / "made"))
+    (store.place(KEY) / "files/model.bin").unlink()
+    (store.root / "damaged").write_text("in the way")
+    assert not store.take(KEY, tmp_path / "again")
+    shown = capsys.readouterr().err
+    assert "cannot be set aside" in shown
+    assert "set aside as" not in shown
+    assert store.place(KEY).is_dir()
+
+
 def test_a_store_that_cannot_be_written_costs_a_message(tmp_path, capsys):
     (tmp_path / "file").write_text("in the way")
     store = Store(tmp_path / "file" / "store")
@@ -180,10 +192,10 @@ def randomise(tmp_path, monkeypatch):
     encoder = write_manifest(tmp_path / "encoder")
     monkeypatch.setenv("STILTS_STORE", str(tmp_path / "store"))
 
-    def run(folder: str, seed: int = 1) -> Path:
+    def run(folder: str, *more: str, seed: int = 1, status: int = 0, work=randomise.work) -> Path:
         out = tmp_path / folder / "manifest.json"
-        argv = ["--spec", json.dumps({"seed": seed}), "--encoder", str(encoder), "--output", str(out)]
-        assert job.run_job(randomise.work, {"encoder": ""}, argv) == 0
+        argv = ["--spec", json.dumps({"seed": seed}), "--encoder", str(encoder), "--output", str(out), *more]
+        assert job.run_job(work, {"encoder": ""}, argv) == status
         return out
 
     return run
@@ -208,9 +220,85 @@ def test_other_versions_than_the_locks_are_not_kept(randomise, monkeypatch, caps
 
 def test_code_that_changes_while_a_job_runs_is_not_kept(randomise, monkeypatch, capsys):
     stamps = iter(range(4))
-    monkeypatch.setattr(job, "_stamps", lambda key: next(stamps))
+    monkeypatch.setattr(job, "_stamps", lambda code: next(stamps))
     assert [reused(randomise(name)) for name in "ab"] == [False, False]
     assert "the code changed while the job ran" in capsys.readouterr().err
+
+
+def test_code_that_changes_while_a_job_waits_is_not_taken_for_what_ran(randomise, tmp_path, monkeypatch, capsys):
+    """The key tells of the code as it was when the job loaded it."""
+    code = tmp_path / "code.py"
+    code.write_text("A = 1")
+    monkeypatch.setattr(job, "ROOT", tmp_path)
+    monkeypatch.setattr(job, "code_files", lambda module: {"code.py": code.read_text()})
+    claim = job._claim
+
+    def wait(folder: Path) -> int:
+        code.write_text("A = 22")
+        return claim(folder)
+
+    monkeypatch.setattr(job, "_claim", wait)
+    assert read_key(randomise("a").parent)["files"] == {"code.py": "A = 1"}
+    assert "the code changed while the job ran" in capsys.readouterr().err
+    assert not list(tmp_path.glob("store/??"))
+
+
+def flip(path: Path) -> None:
+    """Change the last byte of a file."""
+    data = path.read_bytes()
+    path.chmod(0o644)
+    path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+
+def test_a_damaged_input_is_named_before_anything_is_computed(randomise, tmp_path, capsys):
+    flip(tmp_path / "encoder/model.safetensors")
+    out = randomise("a", status=2)
+    shown = capsys.readouterr().err
+    assert shown.startswith(f"error: {tmp_path / 'encoder/model.safetensors'} is damaged")
+    assert shown.count("\n") == 1
+    assert not out.parent.exists()
+    assert not list(tmp_path.glob("store/??"))
+
+
+@pytest.mark.parametrize(
+    ("change", "status"), [(flip, 2), (Path.unlink, 2), (Path.touch, 0)], ids=["flipped", "gone", "touched"]
+)
+@pytest.mark.parametrize("name", ["model.safetensors", "manifest.json"])
+def test_an_input_that_changes_while_it_is_read(randomise, tmp_path, capsys, change, status, name):
+    from scripts.randomise import work
+
+    @functools.wraps(work)
+    def while_it_works(*given):
+        change(tmp_path / "encoder" / name)
+        return work(*given) if change is Path.touch else {}
+
+    out = randomise("a", work=while_it_works, status=status)
+    assert out.exists() == (status == 0) == bool(list(tmp_path.glob("store/??")))
+    assert (f"{name} changed while the job read it" in capsys.readouterr().err) == (status == 2)
+
+
+@pytest.mark.parametrize("loss", ["damaged", "pruned"])
+def test_a_job_that_asked_for_no_gpu_does_not_compute_what_the_store_lost(
+    randomise, tmp_path, monkeypatch, capsys, loss
+):
+    """As the workflow asks: none where the store holds the result, else what the experiment says."""
+    monkeypatch.setenv("STILTS_GPUS", "1")
+    first = randomise("a", "--gpus", "1")
+    store = Store(tmp_path / "store")
+    (entry,) = store.entries()
+    if loss == "damaged":
+        (entry.place / "files/model.safetensors").unlink()
+    else:
+        remove(entry)
+    capsys.readouterr()
+    assert not randomise("b", "--gpus", "0", status=2).exists()
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "no longer holds this result, for which no GPU was asked" in errors[0]
+    assert not store.has(entry.place.name)  # the next plan asks for one
+    assert randomise("b", "--gpus", "1").read_bytes() == first.read_bytes()
+    monkeypatch.setenv("STILTS_GPUS", "0")
+    assert not reused(randomise("c", "--gpus", "0", seed=2))
 
 
 def test_the_key_beside_a_result_is_the_plans(randomise):

@@ -11,14 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from scripts import verify
+from scripts import store_prune, verify
 from stilts.errors import UserError
 from stilts.metrics.table import write_scores
 from stilts.provenance.manifest import canonical, dump_json, write_manifest
 from stilts.provenance.store import Store
 from stilts.reruns.again import choose, run_again
+from stilts.reruns.plan import Asked, asked_of
+from stilts.reruns.stale import TARGETS
 from stilts.reruns.verify import verify_store, verify_study
 from tests.report_case import scores, spec
+from tests.study_case import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -151,7 +154,8 @@ def test_a_result_of_another_version_of_its_input_is_named(base):
     assert finding.what == "results/x/scores/mini/mnli/pawsx/full/s1/manifest.json"
 
 
-def test_the_command_says_what_to_do(base, tmp_path, capsys):
+def test_the_command_says_what_to_do(base, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verify, "asked_of", lambda *_: {})  # no configuration made these results
     config = tmp_path / "x.yaml"
     config.write_text("experiment: x\n")
     where = ["--configfile", str(config), "--directory", str(base)]
@@ -165,6 +169,21 @@ def test_the_command_says_what_to_do(base, tmp_path, capsys):
     config.write_text("experiment: nothing\n")
     assert verify.main(where) == 2
     assert "there is no folder" in capsys.readouterr().err
+
+
+def test_what_made_a_result_is_compared_with_what_would_make_it_now(base):
+    root = base / "results/x"
+    key = json.loads((root / "tables/key.json").read_text())
+    now = Asked(canonical(key["spec"]), key["code"], key["versions"])
+
+    def found(asked: Asked) -> set[tuple[str, str, str]]:
+        verdict = verify_study(root, base, {Path("results/x/tables"): asked, Path("results/x/none"): asked})
+        assert verdict.holds is (asked.spec == now.spec)
+        return {(f.kind, f.path, f.what) for f in verdict.findings if f.kind != "no key"}
+
+    assert found(now) == set()
+    assert found(now._replace(spec=canonical(key["spec"] | {"seeds": [1]}))) == {("settings", "tables", "seeds - 2")}
+    assert found(now._replace(code="0", versions="pydantic==0")) == {("earlier", "tables", "code and versions")}
 
 
 # --- one job again
@@ -240,12 +259,35 @@ def test_a_damaged_entry_of_the_store_is_found(base, capsys):
     assert "sets it aside and computes again" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "said"),
+    [
+        ("experiment: x\n", 0, "copy/results/.store: 2 entries"),
+        ("experiment: x\nstore: elsewhere\n", 2, "there is no store"),
+        ("experiment: x\nstore: null\n", 2, "this experiment has no store"),
+        ("store: ~/shared\n", 0, "home/shared: 0 entries"),
+    ],
+)
+def test_the_store_is_the_experiments(base, tmp_path, monkeypatch, capsys, text, status, said):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / "home/shared").mkdir(parents=True)
+    (tmp_path / "x.yaml").write_text(text)
+    where = ["--configfile", str(tmp_path / "x.yaml"), "--directory", str(base)]
+    assert verify.main([*where, "--store"]) == status
+    shown = capsys.readouterr()
+    assert said in (shown.err if status else shown.out)
+    assert store_prune.main([*where, "--dry-run"]) == status
+    assert status == 0 or said in capsys.readouterr().err
+
+
 # --- the whole study, as it really ran
 
 
 def test_a_study_that_ran_holds_and_any_of_its_jobs_can_run_again(finished, tmp_path):
     root = finished / "results/tiny"
-    verdict = verify_study(root, finished)
+    asked = asked_of([TINY], finished, TARGETS)
+    assert {p.parent.relative_to(finished) for p in root.rglob("key.json")} <= asked.keys()
+    verdict = verify_study(root, finished, asked)
     assert verdict.findings == []
     assert verdict.results == len(list(root.rglob("key.json"))) > 100
     assert verify_store(Store(finished / "results/.store")).findings == []

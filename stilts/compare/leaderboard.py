@@ -47,7 +47,7 @@ def leaderboard(results: Path) -> tuple[list[Entry], list[str]]:
     """Return the entries, best first, and what could not be read."""
     entries, faults = [], []
     kept = {}
-    for run in all_runs(results):
+    for run in all_runs(results, faults):
         try:
             kept[run.about["experiment"], run.about["scores"]] = of_run(run)
         except UserError as error:

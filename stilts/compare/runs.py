@@ -30,7 +30,10 @@ CODE = ("Snakefile", "rules", "scripts", "stilts", "tasks", "envs")
 
 @dataclass(frozen=True)
 class Run:
-    """A kept run. about: experiment, title, time (UTC, when first seen), names, scores (sha256), seen (commits)."""
+    """A kept run. about: experiment, title, time (UTC, when first seen), names, scores (sha256), seen.
+
+    seen: the commits that gave these scores, each with the time it last did, the last of them last.
+    """
 
     folder: Path
     about: Mapping[str, Any]
@@ -101,10 +104,11 @@ def _write(folder: Path, scores: Path, texts: Mapping[str, Any]) -> None:
 
 
 def _seen_again(run: Run, seen: dict[str, Any], name: str) -> Run:
-    """Note another commit or name that gave the same scores."""
+    """Note the commit that gave the same scores, as the last that did, and another name."""
     about = dict(run.about)
-    if seen and (seen["commit"], seen["dirty"]) not in {(s["commit"], s["dirty"]) for s in about["seen"]}:
-        about["seen"] = [*about["seen"], seen]
+    if seen:
+        others = [s for s in about["seen"] if (s["commit"], s["dirty"]) != (seen["commit"], seen["dirty"])]
+        about["seen"] = [*others, seen]
     if name and name not in about["names"]:
         about["names"] = [name, *about["names"]]
     if about != run.about:
@@ -123,23 +127,38 @@ def _check_name(name: str, scores: str, before: list[Run], results: Path) -> Non
             raise UserError(f'the name "{name}" is that of {run.folder}: choose another, or delete that folder')
 
 
-def runs_of(home: Path) -> list[Run]:
-    """Return the kept runs of one experiment, `results/runs/<experiment>`, oldest first."""
-    runs = [read_run(path.parent) for path in home.glob(f"*/{ABOUT}") if not path.parent.name.endswith(".part")]
+def runs_of(home: Path, faults: list[str] | None = None) -> list[Run]:
+    """Return the kept runs of one experiment, `results/runs/<experiment>`, oldest first.
+
+    faults: receives a message for each damaged one; without it the first raises UserError.
+    """
+    runs = []
+    for path in home.glob(f"*/{ABOUT}"):
+        if path.parent.name.endswith(".part"):
+            continue
+        try:
+            runs.append(read_run(path.parent))
+        except UserError as error:
+            if faults is None:
+                raise
+            faults.append(str(error))
     return sorted(runs, key=lambda run: (run.about["time"], run.id))
 
 
-def all_runs(results: Path) -> list[Run]:
-    """Return the kept runs of every experiment below `results`, experiment by experiment."""
-    return [run for home in sorted(p for p in (results / RUNS).glob("*") if p.is_dir()) for run in runs_of(home)]
+def all_runs(results: Path, faults: list[str] | None = None) -> list[Run]:
+    """Return the kept runs of every experiment below `results`, experiment by experiment; faults: as of `runs_of`."""
+    homes = sorted(p for p in (results / RUNS).glob("*") if p.is_dir())
+    return [run for home in homes for run in runs_of(home, faults)]
 
 
 def read_run(folder: Path) -> Run:
     """Return one kept run; raises UserError where it is damaged."""
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        whole = isinstance(about["names"], list) and all(isinstance(about[k], str) for k in ("time", "scores"))
-        whole = whole and all({"time", "commit", "dirty"} <= seen.keys() for seen in about["seen"])
+        texts = [about[name] for name in ("experiment", "title", "time", "scores")] + list(about["names"])
+        texts += [seen[name] for seen in about["seen"] for name in ("time", "commit")]
+        whole = all(isinstance(text, str) for text in texts)
+        whole = whole and all(isinstance(seen["dirty"], bool) for seen in about["seen"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         whole = False
     if not whole:

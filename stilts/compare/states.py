@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +28,11 @@ from stilts.compare.runs import (
 )
 from stilts.compare.settings import grid_of, settings_of
 from stilts.config.load import RESERVED
+from stilts.config.models import Config
 from stilts.errors import UserError, did_you_mean
 from stilts.metrics.table import Score, read_scores
 from stilts.provenance.manifest import sha256
+from stilts.provenance.store import Store
 
 SHOWN = 8  # kept runs that a message names
 
@@ -51,16 +54,42 @@ class State:
 
 def experiment_of(configfiles: Iterable[Path], project: Path) -> str:
     """Return the name of the experiment of some configuration files, the last that names one, else the default's."""
-    name = ""
-    for path in [project / "config.yaml", *configfiles]:
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError, yaml.YAMLError) as error:
-            raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-        name = str(raw.get("experiment", name)) if isinstance(raw, dict) else name
+    name = str(_chosen(configfiles, project).get("experiment", ""))
     if not NAME.fullmatch(name) or name in RESERVED:
         raise UserError(f'experiment: "{name}" cannot be the name of an experiment')
     return name
+
+
+def store_of(named: Path | None, configfiles: Iterable[Path], project: Path, base: Path) -> Store:
+    """Return the store that a user names, else that of the experiment of some configuration files.
+
+    base: the folder that holds results/, from which its path counts. Raises UserError where there is none.
+    """
+    path = named
+    if path is None:
+        text = _chosen(configfiles, project).get("store", Config.model_fields["store"].default)
+        if not text:
+            raise UserError("this experiment has no store (store: null): name one with --store (make: STORE=...)")
+        path = base / os.path.expanduser(str(text))
+    if not path.is_dir():
+        raise UserError(f"there is no store {path}: name it with --store (make: STORE=...)")
+    return Store(path)
+
+
+def _chosen(configfiles: Iterable[Path], project: Path) -> dict[str, Any]:
+    """Return the top of a configuration as Snakemake reads it, unchecked: the last file that names a key has it."""
+    chosen: dict[str, Any] = {}
+    for path in configfiles:
+        chosen |= _yaml(path)
+    return chosen if "experiment" in chosen else _yaml(project / "config.yaml") | chosen
+
+
+def _yaml(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    return raw if isinstance(raw, dict) else {}
 
 
 def find_state(text: str, results: Path, experiment: str, project: Path) -> State:
@@ -125,7 +154,7 @@ def _named(text: str, runs: list[Run], experiment: str) -> Run | None:
 
 
 def _of_revision(text: str, runs: list[Run], results: Path, experiment: str, project: Path) -> Run:
-    """Return the latest kept run of a commit: of the experiment at hand, and of clean code, where there is one."""
+    """Return the kept run that a commit gave last: of the experiment at hand, and of clean code, where there is one."""
     commit = git(project, "rev-parse", "--verify", "--quiet", f"{text}^{{commit}}") if not text.startswith("-") else ""
     if not commit:
         experiments = sorted(p.parent.name for p in results.glob(f"*/{SCORES}"))
@@ -136,12 +165,12 @@ def _of_revision(text: str, runs: list[Run], results: Path, experiment: str, pro
             f"  kept runs: {_listed(runs)}\n"
             "  else: a folder with a scores.csv, or a git revision that a kept run was made from"
         )
-    made = [r for r in runs if any(seen["commit"] == commit for seen in r.about["seen"])]
-    clean = [r for r in made if any(seen["commit"] == commit and not seen["dirty"] for seen in r.about["seen"])]
-    own = [r for r in clean or made if r.folder.parent.name == experiment]
+    made = [(run, seen) for run in runs for seen in run.about["seen"] if seen["commit"] == commit]
     if not made:
         raise UserError(f"No kept run was made from {text} ({commit[:10]}). Kept runs: {_listed(runs)}")
-    return max(own or clean or made, key=lambda run: run.about["time"])
+    clean = [(run, seen) for run, seen in made if not seen["dirty"]]
+    own = [(run, seen) for run, seen in clean or made if run.folder.parent.name == experiment]
+    return max(own or clean or made, key=lambda found: found[1]["time"])[0]
 
 
 def _listed(runs: list[Run]) -> str:
@@ -168,6 +197,6 @@ def _scores(path: Path) -> tuple[Score, ...]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
         raise UserError(f"{path} is damaged: delete {path.parent}") from None

@@ -146,6 +146,12 @@ def _cross_check(config: Config) -> list[str]:
     if config.experiment in RESERVED:
         problems.append(f'experiment: "{config.experiment}" has another meaning below results/; choose another name')
 
+    if config.store and Path(config.store).resolve().is_relative_to(Path("results", config.experiment).resolve()):
+        problems.append(
+            f"store: {config.store} lies below results/{config.experiment}, which `make stale` cleans; choose a folder "
+            "beside it, as results/.store"
+        )
+
     def read(name: str) -> TaskSpec:
         """A task as the experiment has it; a faulty replacement of keys is named elsewhere."""
         return get_task(name, config.task_folders) if _task_faults(config, name) else resolve_task(config, name)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from copy import copy
 from typing import Annotated, Any, Literal
 
@@ -337,6 +338,11 @@ class Config(Strict):
         description="Folder of finished results by all that made them, from which equal jobs are served; several "
         "working copies and users may share one. null: none.",
     )
+
+    @field_validator("store")
+    @classmethod
+    def _home(cls, store: str | None) -> str | None:
+        return store and os.path.expanduser(store)
 
     @model_validator(mode="before")
     @classmethod

@@ -17,13 +17,13 @@ from stilts.errors import UserError
 from stilts.provenance.source import PACKAGES, facts_of
 
 ROOT = Path(__file__).resolve().parents[2]
-# They only show progress, or record and keep what was computed: no edit of theirs can change a result.
+# They only show progress, or check, record and keep what was computed: no edit of theirs can change a result.
 NEUTRAL = (
     "stilts/progress.py",
     "stilts/data/bars.py",
     *(
         f"stilts/provenance/{name}.py"
-        for name in ("attempts", "code", "ends", "environment", "key", "machine", "source", "store")
+        for name in ("attempts", "code", "contents", "ends", "environment", "key", "machine", "source", "store")
     ),
 )
 

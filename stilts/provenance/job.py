@@ -22,6 +22,7 @@ from typing import Any
 from stilts.errors import UserError
 from stilts.provenance.attempts import Attempts
 from stilts.provenance.code import ROOT, code_files
+from stilts.provenance.contents import check_unchanged, hash_contents, stamp
 from stilts.provenance.ends import noted
 from stilts.provenance.environment import environment_digest, unlocked
 from stilts.provenance.key import Key, hashed
@@ -38,7 +39,7 @@ from stilts.provenance.manifest import (
     write_manifest,
     write_parts,
 )
-from stilts.provenance.store import Store
+from stilts.provenance.store import GPUS, Store
 
 Work = Callable[[dict[str, Any], argparse.Namespace, Path], dict[str, Any] | None]
 LOCK = "lock.part"  # what ends in .part is no part of a result
@@ -59,10 +60,10 @@ def run_job(
 
     work(spec, args, folder) writes its files below `folder` and returns the facts of the manifest; the key
     "run" of what it returns goes to run.json instead. inputs: option name -> argparse nargs ("" for one value,
-    "+" or "*" for many, "?" for an optional one); those that are manifests are checked against their folders before
-    any work. reads(spec, args): manifests the work reads that no option names. copies: option -> file of the result
-    that is copied to the path given there. outside: the work reads the outside world, so nothing is reused.
-    in_parts: the result is a task's, whose training and test parts get a manifest each.
+    "+" or "*" for many, "?" for an optional one); those that are manifests are checked against their folders, byte by
+    byte where something is computed. reads(spec, args): manifests the work reads that no option names. copies: option
+    -> file of the result that is copied to the path given there. outside: the work reads the outside world, so nothing
+    is reused. in_parts: the result is a task's, whose training and test parts get a manifest each.
     A UserError becomes one message and status 2.
     """
     args = _parser(work, inputs, copies or {}).parse_args(argv)
@@ -70,22 +71,27 @@ def run_job(
     folder = final.with_name(final.name + ".part")
     claim, published = None, False
     try:
+        code = _code(_module(work))  # before any waiting: what was loaded runs, not what an edit makes of it meanwhile
+        stamps = _stamps(code)
         claim = _claim(folder)
         read = _inputs(args, inputs) | ({"reads": reads(args.spec, args)} if reads else {})
-        for manifest in (path for paths in read.values() for path in paths):
+        manifests = [path for paths in read.values() for path in paths]
+        for manifest in manifests:
             read_manifest(manifest)
-        key = _key(_module(work), args.spec, read)
-        stamps = _stamps(key)
+        key = _key(_module(work), args.spec, code, read)
         store = None if outside or key is None else Store.of_job()
         args.attempts = Attempts.of_job(None if key is None else key.digest, str(final))
         reused = store is not None and store.take(key.digest, folder)
         if reused:
             _note_reuse(folder, key.digest, store)
         else:
+            _stop_without_gpu(args, store, key)
+            contents = hash_contents(manifests)
             with noted(args.attempts.folder):
                 _make(work, args, folder)
             if in_parts:
                 write_parts(folder)
+            check_unchanged(contents)
         targets = {getattr(args, option.replace("-", "_")): name for option, name in (copies or {}).items()}
         targets.pop(None, None)
         if key is not None:
@@ -97,7 +103,7 @@ def run_job(
         for target, name in targets.items():
             write_atomic(target, (final / name).read_text(encoding="utf-8"))
         if store is not None and not reused:
-            _keep(store, key, final, unchanged=stamps == _stamps(key))
+            _keep(store, key, final, unchanged=stamps == _stamps(code))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -154,6 +160,7 @@ def _parser(work: Work, inputs: dict[str, str], copies: Mapping[str, str]) -> ar
         default=8192,
         help="size of an evaluation batch; results differ by rounding at most",
     )
+    parser.add_argument("--gpus", type=int, help="GPUs that the job asked for; 0: the store held its result")
     for name, nargs in (inputs | dict.fromkeys(copies, "?")).items():
         many = {"nargs": nargs} if nargs else {"required": True}
         parser.add_argument(f"--{name}", type=Path, **many)
@@ -175,13 +182,28 @@ def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
     write_atomic(folder / RUN, dump_json({**environment(), **seconds, "options": options, **volatile}))
 
 
-def _key(module: str, spec: Any, read: Mapping[str, list[Path]]) -> Key | None:
+def _code(module: str) -> dict[str, str] | None:
+    """Return the fingerprints of a script's code; other callers of `run_job` have none."""
+    return code_files(module) if module.startswith("scripts.") else None
+
+
+def _key(module: str, spec: Any, code: Mapping[str, str] | None, read: Mapping[str, list[Path]]) -> Key | None:
     """Return the identity of a job of the workflow; other callers of `run_job` have none."""
-    package, _, rule = module.partition(".")
-    if package != "scripts":
+    if code is None:
         return None
+    rule = module.partition(".")[2]
     inputs = {name: hashed(paths) for name, paths in read.items() if paths}
-    return Key(rule, canonical(spec), code_files(module), environment_digest(rule), inputs)
+    return Key(rule, canonical(spec), code, environment_digest(rule), inputs)
+
+
+def _stop_without_gpu(args: argparse.Namespace, store: Store | None, key: Key | None) -> None:
+    """End a job that asked for no GPU because the store held its result, which it does no longer."""
+    wanted = int(os.environ.get(GPUS) or 0)
+    if wanted and args.gpus == 0 and store is not None and key is not None and not store.has(key.digest):
+        raise UserError(
+            f"the store {store.root} no longer holds this result, for which no GPU was asked: run the same command "
+            "again, it asks for one now (to compute without, set runtime.gpus: 0)"
+        )
 
 
 def _note_reuse(folder: Path, key: str, store: Store) -> None:
@@ -191,10 +213,9 @@ def _note_reuse(folder: Path, key: str, store: Store) -> None:
     write_atomic(folder / RUN, dump_json({**run, "reused": True}))
 
 
-def _stamps(key: Key | None) -> list[tuple[int, int]]:
+def _stamps(code: Mapping[str, str] | None) -> list[tuple[int, int]]:
     """Return date and size of the job's code, to notice an edit while the job runs."""
-    found = [(ROOT / name).stat() for name in key.files] if key else []
-    return [(s.st_mtime_ns, s.st_size) for s in found]
+    return [stamp(ROOT / name) for name in code or ()]
 
 
 def _keep(store: Store, key: Key, final: Path, *, unchanged: bool) -> None:

@@ -23,7 +23,9 @@ from pathlib import Path
 from stilts.provenance.manifest import MANIFEST, dump_json, is_aside, sha256, write_atomic
 
 ENTRY, FILES, TEMPORARY, DAMAGED = "entry.json", "files", "tmp", "damaged"
-VARIABLE = "STILTS_STORE"  # set by the workflow for its jobs: a path is no part of a spec
+# Set by the workflow for its jobs, as they are no part of a spec: the store's path, and what the experiment asks for a
+# job with an encoder (runtime.gpus).
+VARIABLE, GPUS = "STILTS_STORE", "STILTS_GPUS"
 
 
 @dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Store:
         return self.root / key[:2] / key
 
     def has(self, key: str) -> bool:
-        """Whether there is an entry, unchecked: enough for a plan."""
-        return (self.place(key) / ENTRY).is_file()
+        """Whether there is an entry that we may read, unchecked: enough for a plan."""
+        return os.access(self.place(key) / ENTRY, os.R_OK)
 
     def take(self, key: str, folder: Path) -> bool:
         """Put the result of a key into an empty folder; False when there is none that holds."""
@@ -92,10 +94,13 @@ class Store:
 
     def _set_aside(self, place: Path, fault: str) -> None:
         aside = self.root / DAMAGED / f"{place.name}-{int(time.time())}"
-        print(f"note: {place} is damaged ({fault}): set aside as {aside}, computed again", file=sys.stderr)
-        with suppress(OSError):
+        try:
             aside.parent.mkdir(parents=True, exist_ok=True)
             place.rename(aside)
+            done = f"set aside as {aside}"
+        except OSError as error:
+            done = f"it cannot be set aside ({error.strerror or error})"
+        print(f"note: {place} is damaged ({fault}): {done}; not used", file=sys.stderr)
 
     def entries(self) -> Iterator[Entry]:
         """Yield every entry, in the order of keys."""

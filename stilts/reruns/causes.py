@@ -100,9 +100,9 @@ class _Explain:
 
     def _inputs(self, job: Any) -> list[str]:
         """Return the input files that came or went, unless a job that runs makes them."""
-        before = set(self.dag.workflow.persistence.input(job.output[0]) or [])
-        now = set(map(str, job.input))
-        changes = [f"input + {f}" for f in sorted(now - before - self.running)]
+        record = self.dag.workflow.persistence.metadata(job.output[0])
+        before, now, hashed = set(record.input or []), set(map(str, job.input)), record.input_checksums or {}
+        changes = [f"{'other content:' if f in hashed else 'input +'} {f}" for f in sorted(now - before - self.running)]
         changes += [f"input - {f}" for f in sorted(before - now)]
         return changes or (["the order of its input files changed"] if before == now else [])
 

@@ -6,13 +6,38 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from stilts.errors import UserError
 from stilts.provenance.code import ROOT
+from stilts.reruns.records import lend_records
 
 # As profiles/default sets it (tested): below this size inputs are compared by content.
 CHECKSUM_BYTES = 64 * 1000**2
+_reading: list[Path] = []
+
+
+def only_reading() -> bool:
+    """Whether the Snakefile is read by `plan_of`: then it must change nothing."""
+    return bool(_reading)
+
+
+class Asked(NamedTuple):
+    """What the configuration and the code as they are ask a job for, as its params say it."""
+
+    spec: str
+    code: str
+    versions: str
+
+
+def asked_of(configfiles: Sequence[Path], folder: Path, targets: Sequence[str]) -> dict[Path, Asked]:
+    """Return the folder of each result of a plan, from `folder`, and what it is asked to be; raises as `plan_of`."""
+    with plan_of(configfiles, folder, targets) as plan:
+        jobs = [job for job in plan.dag.jobs if job.output and hasattr(job.params, "spec")]
+        return {
+            Path(str(job.output[0])).parent: Asked(job.params.spec, job.params.code, job.params.versions)
+            for job in jobs
+        }
 
 
 @contextmanager
@@ -25,7 +50,8 @@ def plan_of(
 ) -> Iterator[Any]:
     """Yield Snakemake's workflow, planned, of a study whose results lie below `folder`; it answers inside the block.
 
-    Raises UserError with Snakemake's message when the workflow cannot be planned.
+    Records that a run would restore are lent to the plan; no result, record or lock is changed. Raises UserError with
+    Snakemake's message when the workflow cannot be planned.
     """
     from snakemake.api import SnakemakeApi
     from snakemake.exceptions import WorkflowError
@@ -33,6 +59,7 @@ def plan_of(
 
     here = os.getcwd()
     config = ConfigSettings(configfiles=[p.resolve() for p in configfiles])
+    _reading.append(folder)
     try:
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             workflow = api.workflow(
@@ -43,9 +70,12 @@ def plan_of(
             plan = workflow._workflow
             # What every read-only command of Snakemake's (--summary, --dag) does, which offers the DAG to nobody.
             plan._prepare_dag(forceall=False, ignore_incomplete=True, lock_warn_only=True, nolock=True)
+            if "ROOT" in plan.globals:  # else the workflow is a module of another
+                lend_records(plan.persistence, Path(plan.globals["ROOT"]))
             plan._build_dag()
             yield plan
     except (WorkflowError, FileNotFoundError) as error:
         raise UserError(str(error)) from None
     finally:
+        _reading.pop()
         os.chdir(here)

@@ -18,7 +18,8 @@ from stilts.errors import UserError
 from stilts.provenance.job import LOCK
 from stilts.provenance.manifest import is_manifest
 from stilts.reruns.plan import plan_of
-from stilts.reruns.verify import ASIDE_FILES, UNFINISHED
+from stilts.reruns.records import UNFINISHED
+from stilts.reruns.verify import ASIDE_FILES
 
 TARGETS = ("all", "scores", "models", "data", "submission", "check")  # all that can be asked for
 YOUNG = 3600.0  # seconds that unfinished work is left alone for

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +16,16 @@ from stilts.errors import UserError
 from stilts.provenance.key import read_key
 from stilts.provenance.manifest import KEY, MANIFEST, SPEC, canonical, is_aside, is_manifest, sha256
 from stilts.provenance.store import ENTRY, FILES, Store
+from stilts.reruns.difference import differences
+from stilts.reruns.plan import Asked
+from stilts.reruns.records import UNFINISHED
 
-UNFINISHED = (".part", ".old")
+SHOWN = 3  # changed settings of one result that are named
 ASIDE_FOLDERS = ("logs", "benchmarks")
 ASIDE_FILES = ("revisions.lock.yaml",)  # what scripts.fetch found out about a mirror, beside the raw files
 
-CONTENT, INPUT, KEYS, COPY, STRANGER = "content", "input", "key", "copy", "stranger"
-GONE, NO_KEY, LEFT, OLD = "gone", "no key", "left", "old"
+CONTENT, INPUT, SETTINGS, KEYS, COPY, STRANGER = "content", "input", "settings", "key", "copy", "stranger"
+EARLIER, GONE, NO_KEY, LEFT, OLD = "earlier", "gone", "no key", "left", "old"
 # kind -> (title, what to do, whether it is a fault)
 KINDS: dict[str, tuple[str, str, bool]] = {
     CONTENT: ("not what the manifest says", "Delete the folder it lies in and run the workflow again.", True),
@@ -32,8 +35,18 @@ KINDS: dict[str, tuple[str, str, bool]] = {
         "Run the workflow again (`make why` says what it would do).",
         True,
     ),
+    SETTINGS: (
+        "made with other settings than the configuration's",
+        "Run the workflow again (`make why` says what it would do); a folder moved by hand is put right so too.",
+        True,
+    ),
     COPY: ("not the copy it should be", "Delete it and run the workflow again.", True),
     STRANGER: ("in no manifest", "The workflow did not make it: move it away if it is yours, else delete it.", True),
+    EARLIER: (
+        "made by other code or packages than today's",
+        "Run the workflow again to have it made by today's (`make why` says what it would do).",
+        False,
+    ),
     GONE: ("made from an input that is gone", "Nothing to do: it is made again when something needs it.", False),
     NO_KEY: ("without a readable key.json", "Made by an older version: run the workflow to make it again.", False),
     LEFT: ("unfinished, or left by a job that was killed", "`make stale` removes it when no run is going on.", False),
@@ -64,14 +77,15 @@ class Verdict:
         return not any(KINDS[f.kind][2] for f in self.findings)
 
 
-def verify_study(root: Path, base: Path) -> Verdict:
+def verify_study(root: Path, base: Path, asked: Mapping[Path, Asked] | None = None) -> Verdict:
     """Check every result below `root` (results/<experiment>); paths in keys are relative to `base`.
 
-    Raises UserError where there is no such folder.
+    asked: what results are asked to be now; those that it does not name are compared with nothing. Raises UserError
+    where there is no such folder.
     """
     if not root.is_dir():
         raise UserError(f"there is no folder {root}: run the experiment first, or name another with --configfile")
-    check = _Check(root, base)
+    check = _Check(root, base, asked or {})
     for folder in _results(root):
         check.result(folder)
     check.strangers()
@@ -82,8 +96,8 @@ def verify_study(root: Path, base: Path) -> Verdict:
 class _Check:
     """One pass over a study; `known` grows to every path that some manifest or key accounts for."""
 
-    def __init__(self, root: Path, base: Path) -> None:
-        self.root, self.base, self.verdict = root, base, Verdict()
+    def __init__(self, root: Path, base: Path, asked: Mapping[Path, Asked]) -> None:
+        self.root, self.base, self.asked, self.verdict = root, base, asked, Verdict()
         self.known: set[Path] = set()
         self.hashes: dict[Path, str] = {}  # a file may be in two manifests, and an input of many jobs
 
@@ -106,9 +120,22 @@ class _Check:
             return
         if _spec(folder) != canonical(key["spec"]):
             self.note(KEYS, folder / SPEC, "not the spec in key.json")
+        self.today(folder, key)
         self.inputs(folder, key)
         for path in map(Path, key["copies"]):
             self.copy(folder, path)
+
+    def today(self, folder: Path, key: dict[str, Any]) -> None:
+        """Compare what made a result with what would make it now."""
+        asked = self.asked.get(folder.relative_to(self.base))
+        if asked is None:
+            return
+        changes = [str(change) for change in differences(key["spec"], json.loads(asked.spec))]
+        if changes:
+            self.note(SETTINGS, folder, "; ".join(changes[:SHOWN]) + " ..." * (len(changes) > SHOWN))
+        parts = [name for name in ("code", "versions") if key[name] != getattr(asked, name)]
+        if parts:
+            self.note(EARLIER, folder, " and ".join(parts))
 
     def manifest(self, path: Path) -> None:
         """Hash every file that a manifest lists."""
