@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.plan.seconds import GPU_RATE, Rates
 from stilts.plan.study import plan_study
 from stilts.plan.words import as_json, tell
@@ -52,4 +53,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

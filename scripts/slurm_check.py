@@ -10,6 +10,7 @@ import re
 import sys
 
 from stilts.errors import UserError
+from stilts.pipe import quietly
 from stilts.slurm.check import check, try_gpu
 
 
@@ -37,4 +38,4 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(quietly(main))

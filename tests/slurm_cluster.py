@@ -109,7 +109,7 @@ def cluster(base: Path) -> Iterator[None]:
         _stop(base)
         for link in links:
             link.unlink(missing_ok=True)
-            if link in before:
+            if link in before and Path(before[link]).exists():
                 link.symlink_to(before[link])
 
 
