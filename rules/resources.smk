@@ -4,6 +4,7 @@
 from stilts.plan.seconds import Rates
 from stilts.plan.work import GPU_RULES, Works
 from stilts.provenance.ends import KILLED, STOPPED, ends_of
+from stilts.reruns.causes import key_of_plan
 
 
 # What needs the network, or only a moment, runs where Snakemake runs.
@@ -14,6 +15,10 @@ localrules:
     fetch_backbone,
     prepare,
     score,
+    count_costs,
+    costs,
+    curves,
+    claims,
     summarise,
     report,
     check,
@@ -34,6 +39,19 @@ def before_of(rule):
         return ends_of(Path(CHECKPOINTS), key_of_plan(rule, spec(wildcards), code, versions, input))
 
     return ends
+
+
+def gpus_of(rule):
+    """Return a resource: the GPUs a job asks for. What the store holds already asks for none."""
+    spec, code, versions = spec_of(rule), code_of(rule), versions_of(rule)
+
+    def gpus(wildcards, input):
+        if not CONFIG.runtime.gpus or STORE is None:
+            return CONFIG.runtime.gpus
+        key = key_of_plan(rule, spec(wildcards), code, versions, input)
+        return 0 if key and STORE.has(key) else CONFIG.runtime.gpus
+
+    return gpus
 
 
 def memory_of(rule):

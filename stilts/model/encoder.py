@@ -140,10 +140,13 @@ class SelfAttention(nn.Module):
         self.heads = config.num_attention_heads
         self.query, self.key, self.value = nn.Linear(size, size), nn.Linear(size, size), nn.Linear(size, size)
 
+    def project(self, x: Tensor) -> Tensor:
+        """Return queries, keys and values side by side, [N, 3 * hidden]."""
+        parts = (self.query, self.key, self.value)
+        return F.linear(x, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
+
     def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
-        projections = (self.query, self.key, self.value)
-        qkv = F.linear(x, torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections]))
-        block = layout.pad(qkv).view(layout.batch, layout.longest, 3, self.heads, -1)
+        block = layout.pad(self.project(x)).view(layout.batch, layout.longest, 3, self.heads, -1)
         q, k, v = block.permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(q, k, v, layout.mask, dropout if self.training else 0.0)
         return layout.flatten(mixed.transpose(1, 2).reshape(layout.batch, layout.longest, -1))
@@ -208,6 +211,7 @@ class Encoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))})
         self.dropout = 0.0
         self.frozen = 0
+        self.decays: list[float] = []  # what embedding rows that no run read were multiplied by, in order
 
     @property
     def device(self) -> torch.device:

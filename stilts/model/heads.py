@@ -105,15 +105,17 @@ class DualHead(nn.Module):
     """RoBERTa's pooler on `<s>` (or on the mean state), scaled to length 1: one tower for queries and candidates.
 
     Trained by an in-batch softmax with a learnable scale that begins at 100 (XTREME's third_party/bert.py).
+    softmax_pairs: pairs in one softmax, 0 for all of a batch; XTREME adds up the gradients of several small batches,
+    and a query is then told from the candidates of its own small batch alone.
     """
 
     SCALE = 100.0
 
-    def __init__(self, config: EncoderConfig, pooling: str):
+    def __init__(self, config: EncoderConfig, pooling: str, softmax_pairs: int = 0):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.logit_scale = nn.Parameter(torch.full((1,), self.SCALE))
-        self.pooling = pooling
+        self.pooling, self.softmax_pairs = pooling, softmax_pairs
 
     def forward(self, states: Tensor, layout: Layout) -> Tensor:
         """Return vectors of length 1, [B, hidden]."""
@@ -122,12 +124,15 @@ class DualHead(nn.Module):
     def loss(self, states: Tensor, layout: Layout) -> tuple[Tensor, int]:
         """Queries are the first half of the sequences, their candidates the second, in the same order.
 
-        Every query chooses among all candidates of the batch; returns the summed cross-entropy and the queries.
+        Every query chooses among the candidates of its group; returns the summed cross-entropy and the queries.
         """
         queries, candidates = self(states, layout).chunk(2)
-        logits = self.logit_scale * (queries @ candidates.T)
-        right = torch.arange(len(queries), device=logits.device)
-        return F.cross_entropy(logits, right, reduction="sum"), len(queries)
+        size = self.softmax_pairs or len(queries)
+        loss = queries.new_zeros(())
+        for asked, answers in zip(queries.split(size), candidates.split(size), strict=True):
+            right = torch.arange(len(asked), device=asked.device)
+            loss = loss + F.cross_entropy(self.logit_scale * (asked @ answers.T), right, reduction="sum")
+        return loss, len(queries)
 
 
 def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
@@ -139,8 +144,10 @@ def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
     return total / layout.lengths[:, None]
 
 
-def build_head(kind: str, config: EncoderConfig, outputs: int, pooling: str, dropout: float) -> nn.Module:
-    """Return the untrained head of a kind; outputs: labels or choices."""
+def build_head(
+    kind: str, config: EncoderConfig, outputs: int, pooling: str, dropout: float, softmax_pairs: int = 0
+) -> nn.Module:
+    """Return the untrained head of a kind; outputs: labels or choices; dropout, softmax_pairs: of its training."""
     if kind == "pair_classification":
         return SentenceHead(config, outputs, pooling, dropout)
     if kind == "multiple_choice":
@@ -150,5 +157,5 @@ def build_head(kind: str, config: EncoderConfig, outputs: int, pooling: str, dro
     if kind == "span_extraction":
         return SpanHead(config)
     if kind in ("answer_retrieval", "entity_retrieval"):
-        return DualHead(config, pooling)
+        return DualHead(config, pooling, softmax_pairs)
     raise ValueError(f"no head for tasks of kind {kind}")

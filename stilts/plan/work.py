@@ -34,7 +34,7 @@ TRAINED = 24  # bytes a parameter: weights, gradients, two moments, the best wei
 LOADED = 8  # bytes a parameter: weights on file and in the model
 PROGRAM = 1500  # MB of a process with torch, and of the two Snakemakes around it
 ROW = 2000  # bytes a row of a table that is read, changed and written
-GPU_RULES = ("pretrain", "train_intermediate", "train_target", "predict", "embed")
+GPU_RULES = ("pretrain", "train_intermediate", "train_target", "predict", "embed", "profile_budget")
 
 
 @dataclass(frozen=True)
@@ -185,6 +185,11 @@ class Works:
         flops = forward_flops(shape, size.total, size.squares)
         flops += head_flops(self.study.task(target).kind, shape.hidden, rows * test.sequences, 2)
         return Work(flops, rows, PROGRAM + (LOADED * _count(shape) + rows * ROW) / 1e6, rows * 300)
+
+    def _profile_budget(self, backbone: str, target: str) -> Work:
+        points = [self._predict(backbone, target, point) for point in self.study.points_of(target)]
+        # Some 15 s a point, whatever the model: queries one by one, and energy over a window.
+        return Work(sum(p.flops for p in points), 3e5 * len(points), max(p.memory for p in points))
 
     def _embed(self, backbone: str, target: str) -> Work:
         rows, layers = self._sentences(backbone, target)

@@ -36,8 +36,8 @@ def encode(
         for chosen in token_budget_batches(lengths, budget):
             layout = Layout(torch.from_numpy(lengths[chosen]), encoder.device)
             ids = np.concatenate([items.sequence(int(examples[i])) for i in chosen]).astype(np.int64)
-            states = encoder(torch.from_numpy(ids).to(encoder.device), layout)
-            out[chosen] = head(states, layout).float().cpu().numpy()
+            states = encoder(torch.from_numpy(ids).to(encoder.device), layout).float()
+            out[chosen] = head(states, layout).cpu().numpy()
             progress.update(len(chosen))
     return out
 

@@ -56,7 +56,7 @@ def embed(
             states = encoder.embeddings(ids, layout, 0.0)
             for k in range(len(cut) + 1):
                 if k in where:
-                    out[where[k], chosen] = pool(states, layout, spec["pooling"]).float().cpu().numpy()
+                    out[where[k], chosen] = pool(states.float(), layout, spec["pooling"]).cpu().numpy()
                 if k < len(cut):
                     states = cut[k](states, layout, 0.0)
             progress.update(len(chosen))

@@ -28,8 +28,8 @@ def run_head(encoder: Encoder, head: nn.Module, items: Items, budget: int, what:
         for chosen in batches:
             batch = items.batch(chosen)
             layout = Layout(torch.from_numpy(batch.lengths), encoder.device)
-            states = encoder(torch.from_numpy(batch.ids).to(encoder.device), layout)
-            scores = head(states, layout).float().cpu().numpy()
+            states = encoder(torch.from_numpy(batch.ids).to(encoder.device), layout).float()
+            scores = head(states, layout).cpu().numpy()
             if items.kind in ("pair_classification", "multiple_choice"):
                 parts = list(scores)
             else:

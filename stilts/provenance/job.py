@@ -26,7 +26,7 @@ from stilts.provenance.contents import check_unchanged, hash_contents, stamp
 from stilts.provenance.ends import noted
 from stilts.provenance.environment import environment_digest, unlocked
 from stilts.provenance.key import Key, hashed
-from stilts.provenance.machine import environment
+from stilts.provenance.machine import Meter, environment, peak_memory
 from stilts.provenance.manifest import (
     KEY,
     RUN,
@@ -169,6 +169,7 @@ def _parser(work: Work, inputs: dict[str, str], copies: Mapping[str, str]) -> ar
 
 def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
     """Do the work and write what belongs beside its files."""
+    meter = Meter()
     facts = work(args.spec, args, folder) or {}
     volatile = facts.pop("run", {})
     write_atomic(folder / SPEC, dump_json(args.spec))
@@ -179,7 +180,10 @@ def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
         **args.attempts.note(),
     }
     options = {"threads": args.threads, "tokens_per_batch": args.tokens_per_batch}
-    write_atomic(folder / RUN, dump_json({**environment(), **seconds, "options": options, **volatile}))
+    write_atomic(
+        folder / RUN,
+        dump_json({**environment(), **seconds, **peak_memory(), **meter.read(), "options": options, **volatile}),
+    )
 
 
 def _code(module: str) -> dict[str, str] | None:

@@ -91,7 +91,7 @@ def _partitions(found: Findings, listed: str) -> None:
     cpu = (without or with_gpus or [""])[0]
     found.lines += ["default-resources:", f"  - slurm_partition='{cpu}'", "  - slurm_extra='--signal=USR1@120'"]
     if with_gpus:
-        rules = ("pretrain", "train_intermediate", "train_target", "predict", "embed", "mine")
+        rules = ("pretrain", "train_intermediate", "train_target", "predict", "embed", "mine", "profile_budget")
         found.lines += ["set-resources:", *(f"  - {rule}:slurm_partition='{with_gpus[0]}'" for rule in rules)]
     else:
         found.faults.append("no partition has a GPU (GRES): experiments with `runtime: {gpus: 1}` cannot run here")

@@ -22,18 +22,24 @@ from stilts.train.optimizer import AdamW
 from stilts.train.plan import Plan
 from stilts.train.resume import Checkpoints
 from stilts.train.state import State
+from stilts.train.work import Work
 
 MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change the loss
 
 
 @dataclass
 class Part:
-    """One task of a run: its items, its head, and how a model is judged on source-language dev data (percent)."""
+    """One task of a run: items, head, what was computed, and how it is judged on source-language dev data (percent).
+
+    sub_words: the ids that its items and its dev data may hold, sorted; None where any may turn up.
+    """
 
     name: str
     items: Items | DualItems
     head: nn.Module
+    work: Work
     evaluate: Callable[[Encoder, nn.Module], float] | None = None
+    sub_words: np.ndarray | None = None
 
 
 @dataclass
@@ -65,7 +71,9 @@ def train(
     optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
     encoder.dropout = settings["dropout"]
     judged = settings["eval_every"] and any(p.evaluate for p in parts)
-    state, checkpoints = State(modules, optimizer, best_step=len(plan)), checkpoints or Checkpoints()
+    counters = [p.work for p in parts]
+    state = State(modules, optimizer, best_step=len(plan), counters=counters)
+    checkpoints = checkpoints or Checkpoints()
     with checkpoints.run(state, history) as log, Progress("train", len(plan), state.step) as progress:
         for t, chosen in plan[state.step :]:
             if state.waited >= settings["patience"]:
@@ -73,9 +81,8 @@ def train(
             state.step = step = state.step + 1
             modules.train()
             rate = optimizer.factor(optimizer.done)
-            loss, seen = _backward(encoder, parts[t], chosen)
+            loss = _backward(encoder, parts[t], chosen)
             norm = optimizer.step()
-            state.tokens += seen
             if not np.isfinite([loss, norm]).all():
                 raise UserError(
                     f"training diverged: the loss of step {step} ({parts[t].name}) is {loss}, the norm of its "
@@ -99,11 +106,11 @@ def train(
             checkpoints.after_step(state, len(plan))
     if state.kept is not None:
         modules.load_state_dict(state.kept)
-    return Outcome(state.step, state.tokens, state.best, state.best_step)
+    return Outcome(state.step, sum(p.work.tokens for p in parts), state.best, state.best_step)
 
 
-def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, int]:
-    """Add the gradients of one optimizer batch; return its loss and its real tokens.
+def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> float:
+    """Add the gradients of one optimizer batch; return its loss.
 
     The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch. A dual
     encoder's is not: its loss compares all pairs of the batch.
@@ -114,11 +121,13 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> tuple[float, 
     batches = [part.items.batch(chosen[piece]) for piece in pieces]
     total = sum(batch.count for batch in batches)
     loss = 0.0
+    part.work.steps += 1
     for batch in batches:
+        part.work.add(batch.lengths, batch.count)
         summed = batch_loss(encoder, part.head, batch) / max(1, total)
         summed.backward()
         loss += summed.item()
-    return loss, int(sum(batch.lengths.sum() for batch in batches))
+    return loss
 
 
 def batch_loss(encoder: Encoder, head: nn.Module, batch: Batch) -> Tensor:

@@ -21,6 +21,7 @@ from stilts.train.plan import generator
 from stilts.train.resume import Checkpoints
 from stilts.train.state import State
 from stilts.train.text import TextStream, mask_tokens
+from stilts.train.work import Work
 
 
 def pretrain(
@@ -53,7 +54,9 @@ def pretrain(
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
     optimizer = AdamW([*encoder.parameters(), *head.parameters()], spec["steps"], settings)
-    state = State(nn.ModuleList([encoder, head]), optimizer, generators=[stream.rng, masks], queues=stream.queues)
+    work = Work("masked_lm", config.vocab_size)
+    modules = nn.ModuleList([encoder, head])
+    state = State(modules, optimizer, generators=[stream.rng, masks], queues=stream.queues, counters=[work])
     checkpoints = checkpoints or Checkpoints()
     encoder.train()
     with checkpoints.run(state, history) as log, Progress("pretrain", spec["steps"], state.step) as progress:
@@ -62,13 +65,15 @@ def pretrain(
             sequences = stream.batch(spec["batch_tokens"])
             flat = np.concatenate(sequences)
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
-            layout = Layout(torch.tensor([len(s) for s in sequences]), device)
+            lengths = np.asarray([len(s) for s in sequences], np.int64)
+            layout = Layout(torch.from_numpy(lengths), device)
             states = encoder(torch.from_numpy(ids).to(device), layout)
             loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
             loss = loss / max(1, count)
             loss.backward()
             norm = optimizer.step()
-            state.tokens += len(flat)
+            work.steps += 1
+            work.add(lengths, count)
             state.losses = [*state.losses[-24:], loss.item()]
             if not np.isfinite([state.losses[-1], norm]).all():
                 raise UserError(f"pretraining diverged at step {step}: lower pretraining.training.learning_rate")
@@ -77,4 +82,5 @@ def pretrain(
                 mean = round(float(np.mean(state.losses)), 6)
                 log.write(json.dumps({"step": step, "loss": mean, "norm": round(norm, 6)}) + "\n")
             checkpoints.after_step(state, spec["steps"])
-    return encoder, head, {"steps": spec["steps"], "tokens": state.tokens, "loss": mean}
+    facts = {"steps": work.steps, "tokens": work.tokens, "loss": mean}
+    return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)]}

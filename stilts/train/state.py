@@ -14,23 +14,22 @@ from torch import Tensor, nn
 from stilts.errors import UserError
 from stilts.train.optimizer import AdamW
 
-NUMBERS = ("step", "tokens", "best", "best_step", "waited", "losses")
+NUMBERS = ("step", "best", "best_step", "waited", "losses")
 
 
 @dataclass
 class State:
     """All that a run needs to go on after a step, beside what its spec gives again.
 
-    step: steps done; tokens: real tokens seen; best, best_step, kept: score, step and weights of the best model so
-    far; waited: evaluations since; losses: of the last steps. counters: objects with further counts as attributes.
-    generators, queues: what draws items at random.
+    step: steps done; best, best_step, kept: score, step and weights of the best model so far; waited: evaluations
+    since; losses: of the last steps. counters: objects with further counts as attributes. generators, queues: what
+    draws items at random.
     """
 
     modules: nn.Module
     optimizer: AdamW
     best_step: int = 0
     step: int = 0
-    tokens: int = 0
     best: float | None = None
     kept: dict[str, Tensor] | None = None
     waited: int = 0
