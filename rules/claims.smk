@@ -17,8 +17,8 @@ rule curves:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("curves"),
+        runtime=minutes_of("curves"),
     params:
         folder=f"{ROOT}/scores",
         spec=spec_of("curves"),
@@ -46,8 +46,8 @@ rule claims:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("claims"),
+        runtime=minutes_of("claims"),
     params:
         folder=f"{ROOT}/scores",
         spec=spec_of("claims"),
