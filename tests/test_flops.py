@@ -1,5 +1,7 @@
 """Work by formula against torch's own counter, on eager attention."""
 
+from __future__ import annotations
+
 import pytest
 import torch
 

@@ -1,5 +1,7 @@
 """Number formats at prediction: against the plain product, the fp32 encoder, and every way to make batches."""
 
+from __future__ import annotations
+
 import numpy as np
 import pytest
 import torch
