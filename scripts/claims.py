@@ -46,8 +46,4 @@ def score_files(spec: dict[str, Any], args: Namespace) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        run_job(
-            work, {"scores": "", "costs": "", "counted": ""}, reads=score_files, copies={"claims-csv": "claims.csv"}
-        )
-    )
+    sys.exit(run_job(work, {"scores": "", "costs": ""}, reads=score_files, copies={"claims-csv": "claims.csv"}))
