@@ -34,7 +34,6 @@ rule claims:
     input:
         scores=recipe_scores,
         costs=costs_of_axis,
-        counted=f"{ROOT}/counted/manifest.json",
     output:
         manifest=f"{ROOT}/claims/manifest.json",
         claims=f"{ROOT}/claims.csv",
@@ -56,4 +55,4 @@ rule claims:
     message:
         "Test the claims"
     shell:
-        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --counted {input.counted:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"
