@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce compare snapshot leaderboard verify stale checkpoints store-verify store-prune provenance test lint format config env lock clean-env
+.PHONY: help reproduce compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model provenance test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -47,6 +47,9 @@ store-verify: env ## Check every entry of the store (STORE, or EXPERIMENT whose 
 
 store-prune: env ## Remove store entries that nothing used for 30 days (STORE or EXPERIMENT, ARGS="--dry-run --days 7")
 	@$(RUN) scripts.store_prune $(CONFIGFILE) $(if $(STORE),--store "$(STORE)") $(ARGS)
+
+export-model: env ## Write a model as a Hugging Face folder with a card: MODEL=models/target/... (EXPERIMENT, ARGS="--output FOLDER")
+	@$(RUN) scripts.export_model $(CONFIGFILE) "$(MODEL)" $(ARGS)
 
 provenance: env ## List what a rule's results depend on: RULE=train_target
 	@$(RUN) scripts.provenance "$(RULE)" $(ARGS)

@@ -20,6 +20,7 @@ include: "rules/models.smk"
 include: "rules/predictions.smk"
 include: "rules/scores.smk"
 include: "rules/budget.smk"
+include: "rules/claims.smk"
 include: "rules/report.smk"
 
 
@@ -30,6 +31,8 @@ rule all:
         f"{ROOT}/tables/manifest.json",
         f"{ROOT}/scores.csv",
         f"{ROOT}/costs/manifest.json",
+        f"{ROOT}/curves/manifest.json",
+        f"{ROOT}/claims/manifest.json",
         all_scores,
 
 

@@ -14,6 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 from stilts.budget.training import any_arm
 from stilts.config.load import load_config
+from stilts.config.models import COUNTED_AXES
 from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
@@ -193,6 +194,13 @@ def encoder_of(wildcards):
     return f"{ROOT}/models/{folder}/s{w.seed}/manifest.json"
 
 
+def base_of(wildcards):
+    """Return the manifest of the encoder that compact models are the difference to; nothing where they are full."""
+    if CONFIG.model_files == "full":
+        return []
+    return encoder_of(wildcards) if wildcards.recipe == "random-init" else pretrained_of(wildcards)
+
+
 def start_of(wildcards):
     """Return the manifest of the encoder a recipe starts from: the backbone's, or that of the recipe it comes after."""
     w, before = wildcards, STUDY.start(wildcards.recipe)
@@ -311,6 +319,17 @@ def all_scores(wildcards=None):
     return [
         f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json" for t in CONFIG.grid.targets for b, r, s, p in STUDY.runs(t)
     ]
+
+
+def recipe_scores(wildcards=None):
+    """Return every score file of the grid's recipes, those of controls left out."""
+    runs = [(t, *run) for t in CONFIG.grid.targets for run in STUDY.runs(t) if run[1] in CONFIG.grid.recipes]
+    return [f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json" for t, b, r, s, p in runs]
+
+
+def costs_of_axis(wildcards=None):
+    """Return the costs that budgets are counted in: what is counted depends on nothing that was measured."""
+    return f"{ROOT}/{'counted' if CONFIG.budget.axis in COUNTED_AXES else 'costs'}/manifest.json"
 
 
 def submitted_of(wildcards):

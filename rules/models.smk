@@ -87,6 +87,7 @@ rule train_intermediate:
         data=recipe_data,
         translated=translated_tokens,
         text=text_tokens,
+        base=base_of,
     output:
         manifest=f"{ROOT}/models/intermediate/{{backbone}}/{{recipe}}/s{{seed}}/manifest.json",
     log:
@@ -107,7 +108,7 @@ rule train_intermediate:
     message:
         "Train {wildcards.backbone} on {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule train_target:
@@ -118,6 +119,7 @@ rule train_target:
         dev_data=dev_data,
         chain_tokens=chain_tokens,
         chain_data=chain_data,
+        base=base_of,
     output:
         manifest=f"{ROOT}/models/target/{{backbone}}/{{recipe}}/{{target}}/d{{depth}}/s{{seed}}/manifest.json",
     log:
@@ -138,4 +140,4 @@ rule train_target:
     message:
         "Tune {wildcards.recipe} on {wildcards.target}, depth {wildcards.depth}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"

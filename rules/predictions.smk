@@ -5,6 +5,7 @@
 rule predict:
     input:
         model=tuned_of,
+        base=base_of,
         tokens=target_tokens,
         data=target_data,
         dev_tokens=dev_tokens,
@@ -30,12 +31,13 @@ rule predict:
     message:
         "Predict {wildcards.target} after {wildcards.recipe} at {wildcards.point}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.predict --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --data {input.data:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+        "python -m scripts.predict --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --data {input.data:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
 
 
 rule embed:
     input:
         model=embedder_of,
+        base=base_of,
         tokens=target_tokens,
         dev_tokens=embed_dev_tokens,
     output:
@@ -59,7 +61,7 @@ rule embed:
     message:
         "Embed {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
 
 
 rule mine:

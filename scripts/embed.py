@@ -2,7 +2,8 @@
 
 Usage: python -m scripts.embed --spec JSON --model models/intermediate/mini/mnli/s1/manifest.json
        --tokens tokens/mini/tatoeba/manifest.json --output embeddings/.../manifest.json
-Dual encoders also take --dev-tokens, where their source-language validation data lie.
+Dual encoders also take --dev-tokens, where their source-language validation data lie; a compact model takes --base, the
+manifest of the encoder that it is the difference to.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     dual encoders: query.npy and candidate.npy, each [rows, hidden], all languages in the order of the test split.
     """
     prepare_torch(args.threads)
-    encoder, _ = load_encoder(args.model.parent)
+    encoder, _ = load_encoder(args.model.parent, base=args.base)
     set_precision(encoder, spec["precision"], best_device())
     split = TokenSplit(args.tokens.parent, "test")
     split.must_fit(encoder.config.vocab_size)
@@ -89,4 +90,4 @@ def _file(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"model": "", "tokens": "", "dev-tokens": "?"}))
+    sys.exit(run_job(work, {"model": "", "base": "?", "tokens": "", "dev-tokens": "?"}))

@@ -2,7 +2,8 @@
 
 Usage: python -m scripts.predict --spec JSON --model models/target/mini/none/xquad/dfull/s1/manifest.json
        --tokens tokens/mini/xquad/manifest.json --data data/xquad/manifest.json
-       --dev-tokens ... --dev-data ... --output predictions/mini/none/xquad/dfull-lfull-fp32/s1/manifest.json
+       --dev-tokens ... --dev-data ... [--base MANIFEST of the encoder that a compact model is the difference to]
+       --output predictions/mini/none/xquad/dfull-lfull-fp32/s1/manifest.json
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from stilts.tokens.store import TokenSplit
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Write predictions.parquet (test, all languages), dev.parquet and dev.json (source language)."""
     prepare_torch(args.threads)
-    encoder, _ = load_encoder(args.model.parent)
+    encoder, _ = load_encoder(args.model.parent, base=args.base)
     set_precision(encoder, spec["precision"], best_device())
     settings = spec["settings"]
     length = min(spec["max_length"], encoder.config.max_length)
@@ -55,4 +56,4 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"model": "", "tokens": "", "data": "", "dev-tokens": "", "dev-data": ""}))
+    sys.exit(run_job(work, {"model": "", "base": "?", "tokens": "", "data": "", "dev-tokens": "", "dev-data": ""}))

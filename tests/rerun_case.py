@@ -17,8 +17,8 @@ import yaml
 from tests.study_case import ROOT, TINY
 
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
-SOURCES += ("benchmarks", "published")
-TAIL = "count_costs costs summarise report"
+SOURCES += ("benchmarks", "published", "claims")
+TAIL = "count_costs costs curves claims summarise report"
 MODELS = "train_intermediate train_target predict score profile_budget"
 BELOW_TRAINING = "train_target predict score profile_budget"
 RETRIEVAL = "embed mine score profile_budget: target=tatoeba"
@@ -42,6 +42,8 @@ PLACES = {
     "count_costs": r"counted",
     "profile_budget": r"measured/(?P<backbone>[^/]+)/(?P<target>[^/]+)",
     "costs": r"costs",
+    "curves": r"curves",
+    "claims": r"claims",
     "summarise": r"tables",
     "report": r"report",
 }

@@ -77,6 +77,8 @@ def specs_of(config: Config) -> dict[str, Any]:
             note("profile_budget", backbone, target)
     note("count_costs")
     note("costs")
+    note("curves")
+    note("claims")
     note("summarise")
     return out
 
@@ -107,6 +109,11 @@ OTHER = {
     "budget.depths": ["full", 2],
     "budget.max_lengths": ["full", 64],
     "budget.precisions": ["bf16"],
+    "budget.axis": "memory",
+    "budget.scale": "absolute",
+    "budget.window": [0.7, 1.0],
+    "budget.examples": "fixed",
+    "budget.languages": "random",
     "retrieval.layers": [1, 2],
     "world.languages": ["qaa", "qab", "qac"],
 }

@@ -22,6 +22,7 @@ from stilts.tokens.build import build_tokens
 from stilts.tokens.dual import DualItems, trained_queries
 from stilts.tokens.store import TokenSplit
 from stilts.train import loop
+from stilts.train.compaction import train_compact
 from stilts.train.loop import train
 from stilts.train.plan import make_plan
 from stilts.train.setup import Sources, make_part
@@ -189,6 +190,19 @@ def test_it_learns_and_is_judged_on_unseen_pairs(folder, tmp_path):
     # Chance: the mean of 1/rank over 20 places of 40 is 9.
     assert outcome.dev > max(2 * before, 30)
     assert part.evaluate(encoder, part.head) == pytest.approx(outcome.dev, abs=1e-4)
+
+
+def test_embedding_rows_that_are_not_read_may_stay_out_of_training(folder, tmp_path):
+    def fit(trainer):
+        encoder = random_encoder(tiny_config(vocab_size=400), std=0.05)
+        part, own = part_of(folder, encoder, batch_size=20, eval_every=2, weight_decay=0.1, max_grad_norm=0.1)
+        trainer(encoder, [part], make_plan([len(part.items)], ["toy"], [own], 1, ONE), own, tmp_path / "history.jsonl")
+        return encoder.state_dict() | {f"head.{k}": v for k, v in part.head.state_dict().items()}
+
+    whole, compact = fit(train), fit(train_compact)
+    words = "embeddings.word_embeddings.weight"
+    assert all(torch.equal(whole[k], compact[k]) for k in whole.keys() - {words})
+    assert (whole[words] - compact[words]).abs().max() <= 1e-7
 
 
 def test_vectors_do_not_depend_on_the_batches_and_may_go_to_a_file(folder, tmp_path):

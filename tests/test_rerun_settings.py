@@ -159,6 +159,11 @@ CASES: dict[str, tuple[dict, str]] = {
         {"tasks": {"xcopa": {"train_chain": ["siqa"]}}},
         "prepare tokenize: task=siqa; train_target predict score profile_budget: target=xcopa; TAIL",
     ),
+    # How models are kept: predictions read them, and what they say stays the same.
+    "compact model files": (
+        {"model_files": "compact"},
+        f"train_intermediate; {BELOW_TRAINING}: target={TRAINED}; {RETRIEVAL}; TAIL",
+    ),
     # Budget points.
     "a depth less": ({"budget": {"depths": ["full"]}}, f"profile_budget: target={TRAINED}; TAIL"),
     "a depth more": (
@@ -173,8 +178,17 @@ CASES: dict[str, tuple[dict, str]] = {
         {"budget": {"precisions": ["fp32", "int8"]}},
         "predict embed mine score: point=dfull-lfull-int8|d1-lfull-int8; profile_budget; TAIL",
     ),
+    "the cost that budgets are counted in": ({"budget": {"axis": "memory"}}, "curves claims report"),
+    "budgets as they are": ({"budget": {"scale": "absolute"}}, "curves claims report"),
+    "the window": ({"budget": {"window": [0.7, 1.0]}}, "curves claims report"),
+    "budgets": ({"budget": {"budgets": [0.8]}}, "claims report"),
+    "what claims are meant for": ({"budget": {"languages": "random", "examples": "fixed"}}, "claims report"),
+    "error rate and margin": ({"budget": {"alpha": 0.1, "margin": 2.0}}, "claims report"),
     # Retrieval.
-    "the headline layer": ({"retrieval": {"layer": 2}}, "profile_budget: target=tatoeba; costs summarise report"),
+    "the headline layer": (
+        {"retrieval": {"layer": 2}},
+        "profile_budget: target=tatoeba; costs curves claims summarise report",
+    ),
     "layers": ({"retrieval": {"layers": [0, 1]}}, f"{RETRIEVAL}; TAIL"),
     "pooling of sentences": ({"retrieval": {"pooling": "first"}}, f"{RETRIEVAL}; TAIL"),
     "length of sentences": ({"retrieval": {"max_length": 16}}, f"{RETRIEVAL}; TAIL"),
@@ -228,11 +242,11 @@ def test_words_name_the_setting_and_its_values(finished, planner, tmp_path):
 
 def test_words_when_nothing_is_there(planner, tmp_path):
     path = write(tmp_path / "edited.yaml", tiny())
-    assert planner(Path(tmp_path), path)[2] == "Nothing is there yet: 166 jobs will run."
+    assert planner(Path(tmp_path), path)[2] == "Nothing is there yet: 168 jobs will run."
 
 
 def test_words_when_nothing_is_to_do(finished, planner, tmp_path):
-    assert "Nothing will run: all 166 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
+    assert "Nothing will run: all 168 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
 
 
 def test_jobs_with_an_encoder_ask_for_a_gpu_where_the_experiment_has_one(planner, tmp_path):

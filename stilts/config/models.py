@@ -21,6 +21,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 CONTROLS = ("random-init", "blind")
+COUNTED_AXES = ("flops", "flops_slots", "memory", "disk")  # the others are measured
 
 
 def _optional(field: FieldInfo) -> FieldInfo:
@@ -268,6 +269,41 @@ class Budget(Strict):
     queries: Positive = Field(
         64, description="Test examples answered one by one for the latency of a point; p90 takes 64, p99 takes 662."
     )
+    axis: Name = Field(
+        "flops", description="Cost that budgets are counted in: a name of the column `cost` of costs.csv."
+    )
+    scale: Literal["share", "absolute"] = Field(
+        "share",
+        description="Budgets in units of the cost itself, or as shares of what a target costs on all of the first "
+        "backbone under its first budget point.",
+    )
+    budgets: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: [0.6, 1.0], description="Budgets at which recipes are compared with `none`."
+    )
+    window: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: [0.6, 1.0],
+        min_length=2,
+        max_length=2,
+        description="Lowest and highest budget of the area under the curve, fixed before the results are seen.",
+    )
+    examples: Literal["random", "fixed"] = Field(
+        "random", description="Whether a claim is meant for other test examples too, or for these alone."
+    )
+    languages: Literal["fixed", "random"] = Field(
+        "fixed", description="Whether a claim is meant for these languages alone, or for others of their kind too."
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Error rate of a test; intervals hold 1 - alpha.")
+    margin: float = Field(
+        1.0, gt=0, description="Difference in points that matters: power is given for it, less than it is no gain."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Budget:
+        if self.window[0] >= self.window[1]:
+            raise ValueError("`window` must rise: the lowest budget, then the highest")
+        if len(set(self.budgets)) < len(self.budgets):
+            raise ValueError("`budgets` names a budget twice")
+        return self
 
 
 class Retrieval(Strict):
@@ -350,6 +386,11 @@ class Config(Strict):
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
+    model_files: Literal["full", "compact"] = Field(
+        "full",
+        description="How trained models are kept. `full`: a folder that `AutoModel.from_pretrained` loads; `compact`: "
+        "the difference to the backbone, with the same predictions (`make export-model` writes it in full).",
+    )
     store: str | None = Field(
         "results/.store",
         description="Folder of finished results by all that made them, from which equal jobs are served; several "

@@ -13,6 +13,7 @@ from stilts.config.models import Recipe, altered
 from stilts.config.recipes import starts_first
 from stilts.config.study import Study, parts_of
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
+from stilts.tasks.claims import claims
 from stilts.tasks.published import averaged, published
 from stilts.tasks.spec import TaskSpec
 
@@ -110,6 +111,8 @@ class Specs:
             "seed": seed,
             "source_language": self.config.source_language,
         }
+        if self.config.model_files == "compact":
+            spec["model_files"] = "compact"
         if made.translated:
             spec["translated"] = {"languages": made.translated, "source_rows": made.source_rows}
         if made.masked_lm:
@@ -139,6 +142,9 @@ class Specs:
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
+        if self.config.model_files == "compact":
+            # No prediction sees the difference where all of them read the matrices as bfloat16.
+            spec |= {"model_files": "compact", "half": set(self.config.budget.precisions) == {"bf16"}}
         steps = self.study.chain(target)
         if steps:
             spec["chain"] = [
@@ -267,6 +273,37 @@ class Specs:
             "retrieval_pooling": self.config.retrieval.pooling,
             "benchmarks": self._benchmarks(),
             "published": self._published(),
+        }
+
+    def curves(self) -> dict:
+        """Which scores and costs the curves over the budget are made of."""
+        return self._measured("axis", "scale", "window")
+
+    def claims(self) -> dict:
+        """Which claims are tested, on which scores and costs, and how."""
+        settings = ("axis", "scale", "window", "budgets", "examples", "languages", "alpha", "margin")
+        return self._measured(*settings) | {
+            "claims": [claim.model_dump(exclude_defaults=True) for claim in claims()],
+            "stand_in": self.config.provider == "mini",
+        }
+
+    def _measured(self, *settings: str) -> dict:
+        """Return which runs there are, how their scores are named, and some settings of the budget."""
+        tasks = [self.study.task(t) for t in self.grid.targets]
+        return {
+            "experiment": self.config.experiment,
+            "source_language": self.config.source_language,
+            "backbones": list(self.grid.backbones),
+            "targets": [
+                {"task": t.task, "kind": t.kind, "variant": t.variant, "languages": self.study.languages(t.task)}
+                for t in tasks
+            ],
+            "recipes": list(self.grid.recipes),
+            "seeds": list(self.grid.seeds),
+            "budget_points": {t.task: self.study.points_of(t.task) for t in tasks},
+            "retrieval_layer": self.config.retrieval.layer,
+            "retrieval_pooling": self.config.retrieval.pooling,
+            "budget": self.config.budget.model_dump(include=set(settings)),
         }
 
     def _benchmarks(self) -> list[dict]:

@@ -211,6 +211,7 @@ class Encoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))})
         self.dropout = 0.0
         self.frozen = 0
+        self.decays: list[float] = []  # what embedding rows that no run read were multiplied by, in order
 
     @property
     def device(self) -> torch.device:

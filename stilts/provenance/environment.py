@@ -32,6 +32,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "profile_budget": (*TRAINING, "tokenizers"),
     "costs": ("numpy",),
     "summarise": ("pydantic",),
+    "curves": ("numpy", "pydantic"),
+    "claims": ("numpy", "pydantic"),
     "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
     "report": ("jinja2", "markupsafe", "pydantic"),

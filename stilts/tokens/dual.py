@@ -51,6 +51,10 @@ class DualItems:
         sides = (self.rows, self.split.gold[self.rows])
         return np.max([[len(self.sequence(int(e))) for e in side] for side in sides], axis=0)
 
+    def sub_words(self) -> np.ndarray:
+        """Return the ids that queries and candidates may hold, sorted."""
+        return self.split.sub_words(np.concatenate([self.rows, self.split.gold[self.rows]]))
+
     def batch(self, items: np.ndarray) -> Batch:
         """Return the queries of a batch, then their candidates in the same order; count: queries."""
         rows = self.rows[items]

@@ -29,13 +29,17 @@ MICRO_BATCH = 16384  # padded tokens computed at once; splitting does not change
 
 @dataclass
 class Part:
-    """One task of a run: items, head, what was computed, and how it is judged on source-language dev data (percent)."""
+    """One task of a run: items, head, what was computed, and how it is judged on source-language dev data (percent).
+
+    sub_words: the ids that its items and its dev data may hold, sorted; None where any may turn up.
+    """
 
     name: str
     items: Items | DualItems
     head: nn.Module
     work: Work
     evaluate: Callable[[Encoder, nn.Module], float] | None = None
+    sub_words: np.ndarray | None = None
 
 
 @dataclass

@@ -69,9 +69,11 @@ def make_part(
     items = _items(splits, length, task, spec)
     outputs = splits[0].outputs(task.labels)
     head = make_head(encoder, task, outputs, settings, spec["seed"])
-    part = Part(task.task, items, head, Work(task.kind, head_outputs(task.kind, outputs)))
+    work = Work(task.kind, head_outputs(task.kind, outputs))
+    part = Part(task.task, items, head, work, sub_words=items.sub_words())
     if dev is not None and settings["eval_every"]:
-        part.evaluate = _evaluator(dev_task, dev, length, spec)
+        part.evaluate, judged = _evaluator(dev_task, dev, length, spec)
+        part.sub_words = np.union1d(part.sub_words, judged.sub_words())
     return part
 
 
@@ -122,6 +124,7 @@ def make_text_part(
 
 
 def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
+    """Return how a model is judged, and the items it is judged on."""
     settings = spec["settings"]
     split = TokenSplit(dev.tokens, "validation")
     rows = split.where(spec["source_language"])
@@ -131,11 +134,11 @@ def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
     rows = rows[np.sort(generator(0, f"dev:{task.task}").permutation(len(rows))[: settings["eval_examples"]])]
     if task.dual:
         pairs = DualItems(split, min(settings["query_length"], length), length)
-        return lambda encoder, head: dev_rank_score(encoder, head, pairs, rows, EVAL_BATCH)
+        return lambda encoder, head: dev_rank_score(encoder, head, pairs, rows, EVAL_BATCH), pairs
     data = read_examples(dev.data, "validation", rows)
     items = Items(split, length, settings["doc_stride"], rows, spec.get("blind", False))
 
     def evaluate(encoder: Encoder, head: torch.nn.Module) -> float:
         return dev_score(task, predict(encoder, head, items, data, task, EVAL_BATCH, "dev"), data)
 
-    return evaluate
+    return evaluate, items
