@@ -20,7 +20,7 @@ rule curves:
         mem_mb=2000,
         runtime=30,
     params:
-        folder=f"{ROOT}/scores",
+        folder=folder_of("scores"),
         spec=spec_of("curves"),
         code=code_of("curves"),
         versions=versions_of("curves"),
@@ -49,7 +49,7 @@ rule claims:
         mem_mb=2000,
         runtime=30,
     params:
-        folder=f"{ROOT}/scores",
+        folder=folder_of("scores"),
         spec=spec_of("claims"),
         code=code_of("claims"),
         versions=versions_of("claims"),
