@@ -20,7 +20,7 @@ rule curves:
         mem_mb=memory_of("curves"),
         runtime=minutes_of("curves"),
     params:
-        folder=f"{ROOT}/scores",
+        folder=folder_of("scores"),
         spec=spec_of("curves"),
         code=code_of("curves"),
         versions=versions_of("curves"),
@@ -48,7 +48,7 @@ rule claims:
         mem_mb=memory_of("claims"),
         runtime=minutes_of("claims"),
     params:
-        folder=f"{ROOT}/scores",
+        folder=folder_of("scores"),
         spec=spec_of("claims"),
         code=code_of("claims"),
         versions=versions_of("claims"),

@@ -5,14 +5,12 @@ import sys
 from functools import cache
 from inspect import signature
 from pathlib import Path
-from types import SimpleNamespace
 
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
 sys.path.insert(0, str(PROJECT))
 
 from snakemake.exceptions import WorkflowError
 
-from stilts.budget.training import any_arm
 from stilts.config.load import load_config
 from stilts.config.models import COUNTED_AXES
 from stilts.config.specs import Specs
@@ -339,27 +337,6 @@ def submitted_data(wildcards):
 def choice_of(wildcards):
     """Return the tables that say which recipe a target takes, where a submission draws on several."""
     return f"{ROOT}/tables/manifest.json" if len(STUDY.candidates(wildcards.recipe)) > 1 else []
-
-
-def all_counted(wildcards=None):
-    """Return what costs are counted from: every training run of the grid, and the tests of every target."""
-    backbones, places = CONFIG.grid.backbones, SPECS.trained_places()
-    tokens = [tokens_of(b, t, "test.") for b in backbones for t in CONFIG.grid.targets]
-    return [*(f"{ROOT}/models/{place}/manifest.json" for place in places), *tokens]
-
-
-def measured_models(wildcards):
-    """Return a model of each depth that a target is measured at; recipes and seeds cost the same."""
-    recipe, seed = any_arm(CONFIG.grid.recipes, CONFIG.grid.seeds)
-    depths = dict.fromkeys(p.split("-")[0] for p in STUDY.points_of(wildcards.target))
-    arm = {"backbone": wildcards.backbone, "target": wildcards.target, "recipe": recipe, "seed": seed}
-    return [embedder_of(SimpleNamespace(**arm, point=f"{d}-lfull-fp32")) for d in depths]
-
-
-def all_measured(wildcards=None):
-    """Return the measured costs of every target, where they are asked for."""
-    pairs = [(b, t) for b in CONFIG.grid.backbones for t in CONFIG.grid.targets if CONFIG.budget.measure]
-    return [f"{ROOT}/measured/{b}/{t}/manifest.json" for b, t in pairs]
 
 
 def all_submissions(wildcards=None):
