@@ -74,7 +74,7 @@ rule profile_budget:
     conda:
         "../envs/train.yaml"
     # Alone on the machine: a neighbour would be measured as well. On a cluster, what the job asked for.
-    threads: not workflow.remote_exec and workflow.cores or CONFIG.runtime.threads
+    threads: not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.runtime.threads
     resources:
         gpu=CONFIG.runtime.gpus,
         mem_mb=memory_of("profile_budget"),
