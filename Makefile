@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model provenance test lint format config env lock clean-env
+.PHONY: help reproduce compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model provenance plan slurm-check test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -15,11 +15,18 @@ endif
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo 'Settings: EXPERIMENT=$(subst $() ,|,$(EXPERIMENTS)) (default: config.yaml)  CORES=n  ARGS="-n" (for Snakemake, pytest)'
+	@echo 'Settings: EXPERIMENT=$(subst $() ,|,$(EXPERIMENTS)) (default: config.yaml)  CORES=n  PROFILE=slurm  ARGS="-n" (for Snakemake, pytest)'
 	@echo '          TORCH=cpu|auto|cu130|... (default: cpu where there is no NVIDIA driver)  PYTHON=python3.11'
 
-reproduce: env ## Run the study (EXPERIMENT, CORES, ARGS)
-	@$(RUN) snakemake $(if $(CORES),--cores $(CORES)) $(if $(EXPERIMENT),--configfile experiments/$(EXPERIMENT).yaml) $(ARGS)
+reproduce: env ## Run the study (EXPERIMENT, CORES, PROFILE=slurm, ARGS)
+	@$(if $(PROFILE),$(RUN) scripts.slurm_wait)
+	@$(RUN) snakemake $(if $(PROFILE),--workflow-profile "profiles/$(PROFILE)" )$(if $(CORES),--cores $(CORES)) $(CONFIGFILE) $(ARGS)
+
+plan: env ## Say what a study will cost: jobs, hours, disk (EXPERIMENT, ARGS="--gpus 8 --measured results/OTHER")
+	@$(RUN) scripts.plan $(CONFIGFILE) $(ARGS)
+
+slurm-check: env ## Look at the SLURM cluster, print the lines of profiles/slurm that fit it
+	@$(RUN) scripts.slurm_check $(ARGS)
 
 why: env ## Say what the next run would do, and why (EXPERIMENT, ARGS="--json")
 	@$(RUN) scripts.why $(CONFIGFILE) $(ARGS)

@@ -45,8 +45,8 @@ rule count_costs:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_of("count_costs"),
+        runtime=minutes_of("count_costs"),
     params:
         models=folder_of("models"),
         tokens=folder_of("tokens"),
@@ -73,11 +73,12 @@ rule profile_budget:
         f"{ROOT}/benchmarks/profile_budget/{{backbone}}/{{target}}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: workflow.cores or CONFIG.runtime.threads  # alone on the machine: a neighbour would be measured as well
+    # Alone on the machine: a neighbour would be measured as well. On a cluster, what the job asked for.
+    threads: not workflow.remote_exec and workflow.cores or CONFIG.runtime.threads
     resources:
         gpu=CONFIG.runtime.gpus,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory_of("profile_budget"),
+        runtime=minutes_of("profile_budget"),
     params:
         spec=spec_of("profile_budget"),
         code=code_of("profile_budget"),
@@ -104,8 +105,8 @@ rule costs:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("costs"),
+        runtime=minutes_of("costs"),
     params:
         models=folder_of("models"),
         spec=spec_of("costs"),

@@ -17,8 +17,8 @@ rule curves:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("curves"),
+        runtime=minutes_of("curves"),
     params:
         folder=folder_of("scores"),
         spec=spec_of("curves"),
@@ -34,7 +34,6 @@ rule claims:
     input:
         scores=recipe_scores,
         costs=costs_of_axis,
-        counted=f"{ROOT}/counted/manifest.json",
     output:
         manifest=f"{ROOT}/claims/manifest.json",
         claims=f"{ROOT}/claims.csv",
@@ -46,8 +45,8 @@ rule claims:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("claims"),
+        runtime=minutes_of("claims"),
     params:
         folder=folder_of("scores"),
         spec=spec_of("claims"),
@@ -56,4 +55,4 @@ rule claims:
     message:
         "Test the claims"
     shell:
-        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --counted {input.counted:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -21,18 +21,19 @@ from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
 from stilts.provenance.store import GPUS, VARIABLE, Store
-from stilts.reruns.causes import key_of_plan
 from stilts.reruns.lock import release_stale
 from stilts.reruns.pins import with_pins
 from stilts.reruns.plan import only_reading
 from stilts.reruns.records import restore_records
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
-# is up (start_worker). A prefix is no rerun trigger.
+# is up (start_worker), in place of the shell, which would not outlive a signal. A prefix is no rerun trigger.
 PYTHON = shlex.quote(sys.executable)
 CLIENT = shlex.quote(str(PROJECT / "stilts" / "worker" / "client.py"))
 JOB_ENVIRONMENT = f"PYTHONPATH={shlex.quote(str(PROJECT))} PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1"
-RUN_PYTHON = f'python() {{ {PYTHON} -S -E {CLIENT} "$@"; }}'
+if workflow.remote_exec:  # on a node of a cluster; what is downloaded, rules beside Snakemake download
+    JOB_ENVIRONMENT += " HF_HUB_OFFLINE=1"
+RUN_PYTHON = f'python() {{ exec {PYTHON} -S -E {CLIENT} "$@"; }}'
 
 
 def or_stop(make, *args):
@@ -57,6 +58,9 @@ ROOT = STUDY.root
 if workflow.is_main_process and not only_reading():
     release_stale()
     restore_records(Path(ROOT))
+if workflow.local_exec and "gpu" in workflow.global_resources:  # `runtime.gpu_share` jobs at a time on each
+    here = workflow.global_resources["gpu"].value
+    workflow.global_resources["gpu"] = here * CONFIG.runtime.gpu_share
 STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
 JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')} {GPUS}={CONFIG.runtime.gpus}"
 CHECKPOINTS = str(Path(CONFIG.runtime.checkpoints).expanduser())
@@ -114,19 +118,6 @@ def code_of(rule):
 def versions_of(rule):
     """Return a param: the locked versions that can change the rule's result."""
     return or_stop(environment_digest, rule, PROJECT)
-
-
-def gpus_of(rule):
-    """Return a resource: the GPUs a job asks for. What the store holds already asks for none."""
-    spec, code, versions = spec_of(rule), code_of(rule), versions_of(rule)
-
-    def gpus(wildcards, input):
-        if not CONFIG.runtime.gpus or STORE is None:
-            return CONFIG.runtime.gpus
-        key = key_of_plan(rule, spec(wildcards), code, versions, input)
-        return 0 if key and STORE.has(key) else CONFIG.runtime.gpus
-
-    return gpus
 
 
 def raw_of(wildcards):

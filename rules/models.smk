@@ -15,8 +15,8 @@ rule fetch_backbone:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("fetch_backbone"),
+        runtime=minutes_of("fetch_backbone"),
     params:
         spec=fetched_of("fetch_backbone", "models/pretrained", "fetched"),
         code=code_of("fetch_backbone"),
@@ -43,8 +43,8 @@ rule pretrain:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("pretrain"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("pretrain"),
+        runtime=minutes_of("pretrain"),
     params:
         spec=spec_of("pretrain"),
         code=code_of("pretrain"),
@@ -68,8 +68,8 @@ rule randomise:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("randomise"),
+        runtime=minutes_of("randomise"),
     params:
         spec=spec_of("randomise"),
         code=code_of("randomise"),
@@ -99,8 +99,8 @@ rule train_intermediate:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("train_intermediate"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("train_intermediate"),
+        runtime=minutes_of("train_intermediate"),
     params:
         spec=spec_of("train_intermediate"),
         code=code_of("train_intermediate"),
@@ -131,8 +131,8 @@ rule train_target:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("train_target"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("train_target"),
+        runtime=minutes_of("train_target"),
     params:
         spec=spec_of("train_target"),
         code=code_of("train_target"),

@@ -21,8 +21,8 @@ rule predict:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("predict"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("predict"),
+        runtime=minutes_of("predict"),
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
         spec=spec_of("predict"),
@@ -51,8 +51,8 @@ rule embed:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("embed"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("embed"),
+        runtime=minutes_of("embed"),
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
         spec=spec_of("embed"),
@@ -78,8 +78,8 @@ rule mine:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("mine"),
+        runtime=minutes_of("mine"),
     params:
         spec=spec_of("mine"),
         code=code_of("mine"),

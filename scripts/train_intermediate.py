@@ -46,7 +46,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     save_encoder(folder, encoder, parts[-1].head if text else None, args.base)
     copy_tokenizer(args.encoder.parent, folder)
     work = [p.work.facts(p.name, spec["settings"]["frozen_layers"]) for p in parts]
-    return {**vars(outcome), "items": {p.name: len(p.items) for p in parts}, "work": work}
+    return {**outcome.facts(), "items": {p.name: len(p.items) for p in parts}, "work": work}
 
 
 def task_parts(encoder: Encoder, spec: dict, args: argparse.Namespace) -> list[Part]:

@@ -47,7 +47,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     copy_tokenizer(args.encoder.parent, folder)
     work = [p.work.facts(p.name, s["settings"]["frozen_layers"]) for p, s in zip(parts, steps, strict=True)]
     chained = {"chain": [p.name for p in before]} if before else {}
-    return {**vars(outcome), "items": len(part.items), **chained, "work": work}
+    return {**outcome.facts(), "items": len(part.items), **chained, "work": work}
 
 
 def task_parts(encoder: Encoder, spec: dict, args: argparse.Namespace) -> list[Part]:

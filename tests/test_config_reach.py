@@ -28,6 +28,7 @@ NO_EFFECT = {
     "runtime.checkpoints": "a path; training that goes on ends in the same bytes",
     "runtime.checkpoint_minutes": "how often state is saved",
     "runtime.gpus": "what a job asks for",
+    "runtime.gpu_share": "how many jobs run at a time",
     "store": "a path; equal keys give equal results",
     "runtime.tokens_per_batch": "batch splitting at prediction",
 }

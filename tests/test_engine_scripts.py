@@ -115,6 +115,7 @@ def test_the_stand_in_is_a_model_folder(root):
     run = json.loads((root / "pretrained" / "run.json").read_text())
     assert run["versions"]["torch"]
     assert run["cpu_seconds"] >= 0
+    assert run["precision"] == "fp32"
 
 
 def test_manifests_hold_no_time_host_or_path(root):
@@ -174,6 +175,8 @@ def test_targets_are_tuned_and_predicted_in_every_language(root, tmp_path, name)
     facts = read_manifest(tmp_path / "m" / "manifest.json")["facts"]
     assert facts["items"] >= 24
     assert 0 <= facts["dev"] <= 100
+    assert json.loads((tmp_path / "m" / "run.json").read_text())["precision"] == "fp32"
+    assert "precision" not in facts, "it may be the device's choice"
     for out in ("p", "q"):
         assert predict(root, name, tmp_path / out, tmp_path / "m") == 0
     assert (tmp_path / "p" / "manifest.json").read_bytes() == (tmp_path / "q" / "manifest.json").read_bytes()

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTHON_FILES = sorted(p for d in ("stilts", "scripts", "tests", "envs") for p in (ROOT / d).rglob("*.py"))
 WORKFLOW_FILES = [ROOT / "Snakefile", *sorted((ROOT / "rules").glob("*.smk"))]
 # Requirements that are run, or loaded by others, and never imported by us.
-RUN_ONLY = {"snakemake", "pytest-xdist", "ruff", "snakefmt", "protobuf"}
+RUN_ONLY = {"snakemake", "snakemake-executor-plugin-slurm", "pytest-xdist", "ruff", "snakefmt", "protobuf"}
 
 
 def run(*command: str) -> subprocess.CompletedProcess:

@@ -110,7 +110,7 @@ CODE: dict[str, tuple[Edit, str]] = {
     # Library modules, one of each stage.
     "a script": (
         append("scripts/mine.py", "\n\nX = 1\n"),
-        "mine score: target=tatoeba; curves claims summarise report",
+        "mine score: target=tatoeba; AFTER_SCORES",
     ),
     "the mini world": (code("miniworld/pairs.py"), ALL),
     "a reader": (
@@ -127,9 +127,9 @@ CODE: dict[str, tuple[Edit, str]] = {
     "decoding of predictions": (code("predict/decode.py"), TRAINING),
     "pooling of sentences": (
         code("predict/embed.py"),
-        "embed mine score: target=tatoeba; curves claims summarise report",
+        "embed mine score: target=tatoeba; AFTER_SCORES",
     ),
-    "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; curves claims summarise report"),
+    "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; AFTER_SCORES"),
     "the form of score rows": (code("metrics/table.py"), "score; profile_budget; TAIL"),
     "the tables": (code("report/tables.py"), "summarise report"),
     "the style of the report": (code("report/style.py"), "report"),
@@ -151,7 +151,7 @@ CODE: dict[str, tuple[Edit, str]] = {
     "a published number, which no stand-in shows": (append("published/xtreme.yaml", "# more\n"), ""),
     "a rule's command": (
         replace("rules/predictions.smk", "python -m scripts.mine --spec", "python -m  scripts.mine --spec"),
-        "mine score: target=tatoeba; curves claims summarise report",
+        "mine score: target=tatoeba; AFTER_SCORES",
     ),
 }
 
@@ -207,21 +207,18 @@ RESULTS: dict[str, tuple[Edit, str]] = {
     "deleted logs": (remove("results/tiny/logs"), ""),
     "a deleted score": (
         remove(SCORE),
-        "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; curves claims summarise report",
+        "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; AFTER_SCORES",
     ),
     "deleted tables": (remove("results/tiny/tables"), "summarise report"),
     "a deleted scores.csv": (remove("results/tiny/scores.csv"), "summarise report"),
     "a deleted report": (remove("results/tiny/report"), "report"),
     "all results touched": (touch, ""),
     "lost records": (remove(".snakemake"), ""),
-    "a changed score": (append(SCORE, " "), "curves claims summarise report"),
-    "changed gold answers": (
-        append(DATA, " "),
-        "predict score profile_budget: target=udpos; costs curves claims summarise report",
-    ),
+    "a changed score": (append(SCORE, " "), "AFTER_SCORES"),
+    "changed gold answers": (append(DATA, " "), "predict score profile_budget: target=udpos; costs AFTER_SCORES"),
     "changed gold answers of an older date": (
         other_content_of_old,
-        "predict score profile_budget: target=udpos; costs curves claims summarise report",
+        "predict score profile_budget: target=udpos; costs AFTER_SCORES",
     ),
     "swapped folders": (
         swap_seeds,

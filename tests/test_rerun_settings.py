@@ -44,6 +44,7 @@ CASES: dict[str, tuple[dict, str]] = {
                 "tokens_per_batch": 64,
                 "resident_worker": False,
                 "gpus": 1,
+                "gpu_share": 2,
                 "checkpoints": "c",
                 "checkpoint_minutes": 0,
             }
@@ -138,6 +139,7 @@ CASES: dict[str, tuple[dict, str]] = {
     "target learning rate": (target(learning_rate=2e-3), EVERY_MODEL),
     "target epochs": (target(epochs=2), EVERY_MODEL),
     "target dropout": (target(dropout=0.0), EVERY_MODEL),
+    "target precision": (target(precision="fp32"), EVERY_MODEL),
     "pooling of the heads": (target(pooling="mean"), EVERY_MODEL),
     "selection": (target(eval_examples=19), EVERY_MODEL),
     "frozen layers": (target(frozen_layers=1), EVERY_MODEL),

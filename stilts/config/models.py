@@ -43,6 +43,11 @@ class Optimizer(Strict):
     adam_beta2: Fraction = Field(0.999, description="AdamW: decay of the second moment.")
     adam_epsilon: float = Field(1e-8, gt=0, description="AdamW: term that keeps the denominator from 0.")
     dropout: Fraction = Field(0.1, description="Dropout of the hidden states, the attention weights and the head.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Number format of training; weights and updates are fp32 in all. `auto`: bf16 on a GPU that has "
+        "it, fp32 elsewhere; the choice is in run.json.",
+    )
 
 
 class Training(Optimizer):
@@ -327,6 +332,9 @@ class Runtime(Strict):
     gpus: Count = Field(
         0,
         description="GPUs that a job with an encoder asks for; a result that the store holds asks for none.",
+    )
+    gpu_share: Positive = Field(
+        1, description="Jobs that may share one GPU of this machine at a time; short runs leave much of it idle."
     )
     resident_worker: bool = Field(True, description="Fork local jobs from one process that has imported torch already.")
     checkpoints: str = Field(

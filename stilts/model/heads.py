@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stilts.model.encoder import EncoderConfig, Layout
+from stilts.model.linear import Linear, linear
+from stilts.model.loss import LOGITS, vocabulary_loss
 
 IGNORE = -100
 
@@ -86,19 +88,25 @@ class MaskedLMHead(nn.Module):
 
     def __init__(self, config: EncoderConfig, embedding: nn.Embedding):
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         self._embedding = [embedding]  # in a list: a tied weight, not a parameter of its own
 
     def forward(self, states: Tensor) -> Tensor:
         """Return logits [M, vocabulary] of the states [M, hidden] of masked positions."""
-        return F.linear(self.layer_norm(F.gelu(self.dense(states))), self._embedding[0].weight, self.bias)
+        return linear(self._read(states), self._embedding[0].weight, self.bias)
+
+    def _read(self, states: Tensor) -> Tensor:
+        return self.layer_norm(F.gelu(self.dense(states)))
 
     def loss(self, states: Tensor, layout: Layout, targets: Tensor) -> tuple[Tensor, int]:
         """targets [N], IGNORE at positions that are not predicted; returns the summed loss and their number."""
         here = (targets != IGNORE).nonzero().squeeze(1)
-        return F.cross_entropy(self(states[here]), targets[here], reduction="sum"), len(here)
+        if len(here) * len(self.bias) <= LOGITS:
+            return F.cross_entropy(self(states[here]), targets[here], reduction="sum"), len(here)
+        weight = self._embedding[0].weight
+        return vocabulary_loss(self._read(states[here]), weight, self.bias, targets[here]), len(here)
 
 
 class DualHead(nn.Module):
@@ -128,10 +136,11 @@ class DualHead(nn.Module):
         """
         queries, candidates = self(states, layout).chunk(2)
         size = self.softmax_pairs or len(queries)
-        loss = queries.new_zeros(())
-        for asked, answers in zip(queries.split(size), candidates.split(size), strict=True):
-            right = torch.arange(len(asked), device=asked.device)
-            loss = loss + F.cross_entropy(self.logit_scale * (asked @ answers.T), right, reduction="sum")
+        loss = torch.zeros((), device=states.device)
+        with torch.autocast(states.device.type, enabled=False):  # the scale would magnify the rounding of bf16
+            for asked, answers in zip(queries.float().split(size), candidates.float().split(size), strict=True):
+                right = torch.arange(len(asked), device=asked.device)
+                loss = loss + F.cross_entropy(self.logit_scale * (asked @ answers.T), right, reduction="sum")
         return loss, len(queries)
 
 

@@ -23,6 +23,7 @@ from stilts.errors import UserError
 from stilts.provenance.attempts import Attempts
 from stilts.provenance.code import ROOT, code_files
 from stilts.provenance.contents import check_unchanged, hash_contents, stamp
+from stilts.provenance.ends import noted
 from stilts.provenance.environment import environment_digest, unlocked
 from stilts.provenance.key import Key, hashed
 from stilts.provenance.machine import Meter, environment, peak_memory
@@ -86,7 +87,8 @@ def run_job(
         else:
             _stop_without_gpu(args, store, key)
             contents = hash_contents(manifests)
-            _make(work, args, folder)
+            with noted(args.attempts.folder):
+                _make(work, args, folder)
             if in_parts:
                 write_parts(folder)
             check_unchanged(contents)

@@ -51,7 +51,8 @@ def train_compact(
     if anything or not whole.weight.requires_grad:
         print(f"all embedding rows stay: {f'{anything[0]} reads any' if anything else 'they are frozen'}")
         return train(encoder, parts, plan, settings, history, *rest)
-    rows = torch.from_numpy(np.unique(np.concatenate([part.sub_words for part in parts])).astype(np.int64))
+    spare = np.zeros(1, np.int64)  # what stands in the rows behind a batch (stilts.model.layout)
+    rows = torch.from_numpy(np.unique(np.concatenate([spare, *(part.sub_words for part in parts)])).astype(np.int64))
     print(f"{len(rows):,} of {whole.num_embeddings:,} embedding rows are read and trained; the rest can only decay")
     encoder.embeddings.word_embeddings = CompactEmbedding(whole, rows)
     outcome = train(encoder, parts, plan, settings, history, *rest)

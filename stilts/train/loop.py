@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
+from stilts.model.precision import choose, computing
 from stilts.progress import Progress
 from stilts.tokens.dual import DualItems
 from stilts.tokens.sequences import Batch, Items, token_budget_batches
@@ -44,12 +45,19 @@ class Part:
 
 @dataclass
 class Outcome:
-    """What a run reports: steps done, real tokens seen, the dev score of the kept model and its step."""
+    """What a run reports: steps done, real tokens seen, the dev score of the kept model and its step, the precision."""
 
     steps: int
     tokens: int
     dev: float | None
     best_step: int
+    precision: str
+
+    def facts(self) -> dict[str, Any]:
+        """Return the facts of the manifest; what depends on the device goes to run.json."""
+        facts = vars(self).copy()
+        run = {"precision": facts.pop("precision")}
+        return {**facts, "run": run}
 
 
 def train(
@@ -68,20 +76,21 @@ def train(
     signal stopped it.
     """
     modules = nn.ModuleList([encoder, *(p.head for p in parts)]).to(best_device())
+    precision = choose(settings["precision"], encoder.device)
     optimizer = AdamW([p for p in modules.parameters() if p.requires_grad], len(plan), settings)
     encoder.dropout = settings["dropout"]
     judged = settings["eval_every"] and any(p.evaluate for p in parts)
     counters = [p.work for p in parts]
     state = State(modules, optimizer, best_step=len(plan), counters=counters)
     checkpoints = checkpoints or Checkpoints()
+    modules.train()
     with checkpoints.run(state, history) as log, Progress("train", len(plan), state.step) as progress:
         for t, chosen in plan[state.step :]:
             if state.waited >= settings["patience"]:
                 break
             state.step = step = state.step + 1
-            modules.train()
             rate = optimizer.factor(optimizer.done)
-            loss = _backward(encoder, parts[t], chosen)
+            loss = _backward(encoder, parts[t], chosen, precision)
             norm = optimizer.step()
             if not np.isfinite([loss, norm]).all():
                 raise UserError(
@@ -98,6 +107,7 @@ def train(
             progress.update(loss=loss)
             if judged and (step % settings["eval_every"] == 0 or step == len(plan)):
                 record["dev"] = score = _dev_score(encoder, parts)
+                modules.train()
                 if state.best is None or score > state.best:
                     state.best, state.best_step, state.kept, state.waited = score, step, _snapshot(modules), 0
                 else:
@@ -106,10 +116,10 @@ def train(
             checkpoints.after_step(state, len(plan))
     if state.kept is not None:
         modules.load_state_dict(state.kept)
-    return Outcome(state.step, sum(p.work.tokens for p in parts), state.best, state.best_step)
+    return Outcome(state.step, sum(p.work.tokens for p in parts), state.best, state.best_step, precision)
 
 
-def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> float:
+def _backward(encoder: Encoder, part: Part, chosen: np.ndarray, precision: str = "fp32") -> float:
     """Add the gradients of one optimizer batch; return its loss.
 
     The batch may be split to fit in memory: every piece is divided by the real targets of the whole batch. A dual
@@ -120,14 +130,15 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray) -> float:
         pieces = token_budget_batches(part.items.lengths[chosen], MICRO_BATCH, part.items.choices)
     batches = [part.items.batch(chosen[piece]) for piece in pieces]
     total = sum(batch.count for batch in batches)
-    loss = 0.0
+    losses = []
     part.work.steps += 1
     for batch in batches:
         part.work.add(batch.lengths, batch.count)
-        summed = batch_loss(encoder, part.head, batch) / max(1, total)
+        with computing(precision, encoder.device):
+            summed = batch_loss(encoder, part.head, batch) / max(1, total)
         summed.backward()
-        loss += summed.item()
-    return loss
+        losses.append(summed.detach())
+    return sum(x.item() for x in losses)
 
 
 def batch_loss(encoder: Encoder, head: nn.Module, batch: Batch) -> Tensor:

@@ -14,6 +14,7 @@ from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, EncoderConfig, Layout, initialise
 from stilts.model.heads import MaskedLMHead
+from stilts.model.precision import choose, computing
 from stilts.progress import Progress
 from stilts.tokens.store import TokenSplit
 from stilts.train.optimizer import AdamW
@@ -50,6 +51,7 @@ def pretrain(
     device = best_device()
     encoder.to(device)
     head.to(device)
+    precision = choose(settings["precision"], device)
     stream = TextStream(split, seed, spec["max_positions"], spec["language_alpha"])
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
@@ -67,8 +69,9 @@ def pretrain(
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
             lengths = np.asarray([len(s) for s in sequences], np.int64)
             layout = Layout(torch.from_numpy(lengths), device)
-            states = encoder(torch.from_numpy(ids).to(device), layout)
-            loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
+            with computing(precision, device):
+                states = encoder(torch.from_numpy(ids).to(device), layout)
+                loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
             loss = loss / max(1, count)
             loss.backward()
             norm = optimizer.step()
@@ -83,4 +86,4 @@ def pretrain(
                 log.write(json.dumps({"step": step, "loss": mean, "norm": round(norm, 6)}) + "\n")
             checkpoints.after_step(state, spec["steps"])
     facts = {"steps": work.steps, "tokens": work.tokens, "loss": mean}
-    return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)]}
+    return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)], "run": {"precision": precision}}

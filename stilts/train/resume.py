@@ -103,7 +103,9 @@ class Checkpoints:
                 state.put_back(self.path, self.found)
                 print(f"goes on from step {state.step} ({self.path.name})", file=sys.stderr, flush=True)
         history.write_text(text, encoding="utf-8")
-        listening = [n for n in SIGNALS if self.folder is not None and signal.getsignal(n) is not signal.SIG_IGN]
+        # What is ignored here stays ignored (nohup), but for SIGUSR1, which the processes around a SLURM job ignore.
+        heeded = [n for n in SIGNALS if n == signal.SIGUSR1 or signal.getsignal(n) is not signal.SIG_IGN]
+        listening = heeded if self.folder is not None else []
         before = {n: signal.signal(n, self._hear) for n in listening}
         try:
             with history.open("a", encoding="utf-8") as self.log:
