@@ -222,11 +222,13 @@ RESULTS: dict[str, tuple[Edit, str]] = {
     ),
     "swapped folders": (
         swap_seeds,
-        f"train_target: recipe=none target=udpos depth=full; predict score: {BELOW_TUNED}; TAIL",
+        f"train_target: recipe=none target=udpos depth=full; predict score: {BELOW_TUNED}; "
+        "profile_budget: target=udpos; TAIL",
     ),
     "made by code that is gone": (
         other_code,
-        f"train_target: recipe=none target=udpos depth=full seed=1; predict score: {BELOW_TUNED} seed=1; TAIL",
+        f"train_target: recipe=none target=udpos depth=full seed=1; predict score: {BELOW_TUNED} seed=1; "
+        "profile_budget: target=udpos; TAIL",
     ),
 }
 
