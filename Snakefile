@@ -14,6 +14,7 @@ if "experiment" not in config:
 
 include: "rules/common.smk"
 include: "rules/session.smk"
+include: "rules/inputs.smk"
 include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/tokens.smk"

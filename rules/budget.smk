@@ -1,36 +1,6 @@
 # What predictions and training cost, counted and measured.
 # Inputs: models/, tokens/, data/ (texts). Outputs: counted/, measured/, costs/, costs.csv, training_costs.csv.
 
-from types import SimpleNamespace
-
-from stilts.budget.training import any_arm
-
-
-def folder_of(name):
-    """Return a param: a folder of the experiment; as a function of `input` a path is no rerun trigger."""
-    return lambda wildcards, input: f"{ROOT}/{name}"
-
-
-def all_counted(wildcards=None):
-    """Return what costs are counted from: every training run of the grid, and the tests of every target."""
-    backbones, places = CONFIG.grid.backbones, SPECS.trained_places()
-    tokens = [tokens_of(b, t, "test.") for b in backbones for t in CONFIG.grid.targets]
-    return [*(f"{ROOT}/models/{place}/manifest.json" for place in places), *tokens]
-
-
-def measured_models(wildcards):
-    """Return a model of each depth that a target is measured at; recipes and seeds cost the same."""
-    recipe, seed = any_arm(CONFIG.grid.recipes, CONFIG.grid.seeds)
-    depths = dict.fromkeys(p.split("-")[0] for p in STUDY.points_of(wildcards.target))
-    arm = {"backbone": wildcards.backbone, "target": wildcards.target, "recipe": recipe, "seed": seed}
-    return [embedder_of(SimpleNamespace(**arm, point=f"{d}-lfull-fp32")) for d in depths]
-
-
-def all_measured(wildcards=None):
-    """Return the measured costs of every target, where they are asked for."""
-    pairs = [(b, t) for b in CONFIG.grid.backbones for t in CONFIG.grid.targets if CONFIG.budget.measure]
-    return [f"{ROOT}/measured/{b}/{t}/manifest.json" for b, t in pairs]
-
 
 rule count_costs:
     input:
