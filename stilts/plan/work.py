@@ -38,6 +38,13 @@ ROW = 2000  # bytes a row of a table that is read, changed and written
 GPU_RULES = ("pretrain", "train_intermediate", "train_target", "predict", "embed", "profile_budget")
 
 
+@cache
+def _asked_of(rule: str) -> tuple[str, ...]:
+    """Return the wildcards that the work of a rule's jobs depends on."""
+    method = getattr(Works, f"_{rule}", None)
+    return tuple(signature(method).parameters)[1:] if method else ()
+
+
 @dataclass(frozen=True)
 class Work:
     """flops: of the encoder and its head; items: rows that are read; memory: MB; disk: bytes that stay."""
@@ -56,10 +63,12 @@ class Works:
 
     def of(self, rule: str, wildcards: Mapping[str, str]) -> Work:
         """Return the work of a job; a rule that nothing is known of costs a moment."""
+        return self._once(rule, *(wildcards[name] for name in _asked_of(rule)))
+
+    @cache  # noqa: B019 (one study a process; Snakemake asks again at every round of its scheduler)
+    def _once(self, rule: str, *values: str) -> Work:
         method = getattr(self, f"_{rule}", None)
-        if method is None:
-            return Work(items=1000)
-        return method(*(wildcards[name] for name in signature(method).parameters))
+        return method(*values) if method else Work(items=1000)
 
     @cache  # noqa: B019 (one study a process)
     def shape(self, backbone: str, depth: str = "full") -> Shape:
