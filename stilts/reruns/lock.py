@@ -24,6 +24,17 @@ def hold_lock(folder: Path = Path(".snakemake")) -> None:
         _handles.append(handle)
 
 
+def held(folder: Path = Path(".snakemake")) -> bool:
+    """Whether a controller runs in a working directory now."""
+    if not (folder / HELD).is_file():
+        return False
+    handle = _locked(folder / HELD)
+    if handle is None:
+        return True
+    os.close(handle)
+    return False
+
+
 def release_stale(folder: Path = Path(".snakemake")) -> bool:
     """Remove Snakemake's lock if no controller runs in this working directory any more; return whether it did."""
     locks = list((folder / "locks").glob("*.lock"))
