@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce compare snapshot leaderboard verify stale store-verify store-prune provenance test lint format config env lock clean-env
+.PHONY: help reproduce why status compare snapshot leaderboard verify stale store-verify store-prune export-run tensorboard provenance rulegraph test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -24,6 +24,9 @@ reproduce: env ## Run the study (EXPERIMENT, CORES, ARGS)
 why: env ## Say what the next run would do, and why (EXPERIMENT, ARGS="--json")
 	@$(RUN) scripts.why $(CONFIGFILE) $(ARGS)
 
+status: env ## Say how far a run is, in a second terminal (EXPERIMENT, ARGS="--watch")
+	@$(RUN) scripts.status $(CONFIGFILE) $(ARGS)
+
 compare: env ## Show what changed: A=before B=after (EXPERIMENT, ARGS="--languages"); alone: now against the last kept run
 	@$(RUN) scripts.compare $(CONFIGFILE) $(if $(A)$(B),"$(A)") $(if $(B),"$(B)") $(ARGS)
 
@@ -44,6 +47,12 @@ store-verify: env ## Check every entry of the store (STORE, or EXPERIMENT whose 
 
 store-prune: env ## Remove store entries that nothing used for 30 days (STORE or EXPERIMENT, ARGS="--dry-run --days 7")
 	@$(RUN) scripts.store_prune $(CONFIGFILE) $(if $(STORE),--store "$(STORE)") $(ARGS)
+
+export-run: env ## Bundle what made a result, without weights: RESULT=models/target/... (EXPERIMENT, ARGS="--output run.zip")
+	@$(RUN) scripts.export_run $(CONFIGFILE) "$(RESULT)" $(ARGS)
+
+tensorboard: env ## Write training curves as TensorBoard event files (EXPERIMENT, ARGS="--output FOLDER")
+	@$(RUN) scripts.tensorboard $(CONFIGFILE) $(ARGS)
 
 provenance: env ## List what a rule's results depend on: RULE=train_target
 	@$(RUN) scripts.provenance "$(RULE)" $(ARGS)

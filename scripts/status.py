@@ -1,8 +1,8 @@
 """Say how far a study is while it runs: jobs by rule, what runs now, the best scores so far, the expected end.
 
 Usage: python -m scripts.status [--configfile experiments/paper.yaml] [--directory FOLDER] [--watch] [--every SECONDS]
-For a second terminal; it reads what jobs write anyway and changes nothing. --watch goes on until the run has ended: on a
-terminal it draws the overview anew, elsewhere it prints a line whenever something changed.
+For a second terminal; it reads what jobs write anyway and changes nothing. --watch goes on until the run has ended: on
+a terminal it draws the overview anew, elsewhere it prints a line whenever something changed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,10 @@ def overview(watch: Watch, status: Status) -> str:
     for state, say in ((RUNNING, last_line), (FAILED, failure)):
         lines += _named(watch, f"{state.capitalize()}:", status.jobs[state], say)
     if status.best:
-        lines += ["", "Best recipe so far (mean over seeds and the languages that are not trained on; beside it `none`):"]
+        lines += [
+            "",
+            "Best recipe so far (mean over seeds and the languages that are not trained on; beside it `none`):",
+        ]
         names = [" ".join((b.arm.recipe, b.arm.backbone, b.arm.budget_point)) for b in status.best]
         wide = max(map(len, names))
         for best, name in zip(status.best, names, strict=True):

@@ -16,12 +16,41 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # What columns hold; every other column is a number. One name means one thing in all files, but for MIXED.
-TEXT = set(
-    "experiment backbone recipe target protocol language budget_point metric role group average name scope targets tasks "
-    "control counts pooling problem missing benchmark chosen_on system certainty source point cost unit note phase depth "
-    "device drawn id claim verdict reason scope place rule task key torch".split()
-)
-WHOLE = set("seed seeds seeds_above n languages layer tests step steps sequences tokens shared_by attempts".split())
+TEXT = {
+    *("experiment", "backbone", "recipe", "target", "protocol", "language", "budget_point", "metric", "role", "group"),
+    *(
+        "average",
+        "name",
+        "scope",
+        "targets",
+        "tasks",
+        "control",
+        "counts",
+        "pooling",
+        "problem",
+        "missing",
+        "benchmark",
+    ),
+    *(
+        "chosen_on",
+        "system",
+        "certainty",
+        "source",
+        "point",
+        "cost",
+        "unit",
+        "note",
+        "phase",
+        "depth",
+        "device",
+        "drawn",
+    ),
+    *("id", "claim", "verdict", "reason", "place", "rule", "task", "key", "torch"),
+}
+WHOLE = {
+    *("seed", "seeds", "seeds_above", "n", "languages", "layer", "tests", "step", "steps", "sequences", "tokens"),
+    *("shared_by", "attempts"),
+}
 YES_NO = {"higher_is_better", "headline", "is_source", "on_front", "reused"}
 MIXED = {"claims": {"budget"}}  # a number, or a window of them
 FILES = {
@@ -50,7 +79,9 @@ PLACES = {
     "models/random-init": ("backbone", "seed"),
     "models/intermediate": ("backbone", "recipe", "seed"),
     "models/target": ("backbone", "recipe", "target", "depth", "seed"),
-    **dict.fromkeys(("predictions", "embeddings", "mined", "scores"), ("backbone", "recipe", "target", "point", "seed")),
+    **dict.fromkeys(
+        ("predictions", "embeddings", "mined", "scores"), ("backbone", "recipe", "target", "point", "seed")
+    ),
     "measured": ("backbone", "target"),
     "submission": ("benchmark", "backbone", "recipe", "point", "seed"),
 }
@@ -103,7 +134,7 @@ class Results:
         """One row a recorded step of every training run."""
         rows = []
         for folder in (f for f in self._folders if f.is_relative_to(self.root / "models")):
-            named = _named(folder, self.root)
+            named = place_of(folder, self.root)
             # A chain's links come before the target: history.<task>.jsonl, then history.jsonl.
             for path in sorted(folder.glob("history*.jsonl"), key=lambda p: (p.name == "history.jsonl", p.name)):
                 rows += [named | json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
@@ -122,8 +153,8 @@ def result_folders(root: Path) -> Iterator[Path]:
             yield path.parent
 
 
-def _named(folder: Path, root: Path) -> dict[str, Any]:
-    """Return what a result's place says of it: place, backbone, recipe, target, seed, ..."""
+def place_of(folder: Path, root: Path) -> dict[str, Any]:
+    """Return what the place of a result says of it: place, and of backbone, recipe, target, seed, ... what it names."""
     parts = folder.relative_to(root).parts
     stage = next((n for n in (2, 1) if "/".join(parts[:n]) in PLACES), 0)
     names = PLACES.get("/".join(parts[:stage]), ())
@@ -141,7 +172,7 @@ def _run(folder: Path, root: Path) -> dict[str, Any]:
     except ValueError:
         run = {}
     facts = {"rule": key.get("rule"), "key": key.get("key"), "torch": run.get("versions", {}).get("torch")}
-    return run | {"reused": bool(run.get("reused"))} | _named(folder, root) | facts
+    return run | {"reused": bool(run.get("reused"))} | place_of(folder, root) | facts
 
 
 def _frame(path: Path, name: str) -> pd.DataFrame:
