@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce why status compare snapshot leaderboard verify stale store-verify store-prune export-run tensorboard provenance rulegraph test lint format config env lock clean-env
+.PHONY: help reproduce why status compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model export-run tensorboard provenance plan slurm-check rulegraph test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -15,11 +15,18 @@ endif
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
-	@echo 'Settings: EXPERIMENT=$(subst $() ,|,$(EXPERIMENTS)) (default: config.yaml)  CORES=n  ARGS="-n" (for Snakemake, pytest)'
+	@echo 'Settings: EXPERIMENT=$(subst $() ,|,$(EXPERIMENTS)) (default: config.yaml)  CORES=n  PROFILE=slurm  ARGS="-n" (for Snakemake, pytest)'
 	@echo '          TORCH=cpu|auto|cu130|... (default: cpu where there is no NVIDIA driver)  PYTHON=python3.11'
 
-reproduce: env ## Run the study (EXPERIMENT, CORES, ARGS)
-	@$(RUN) snakemake $(if $(CORES),--cores $(CORES)) $(if $(EXPERIMENT),--configfile experiments/$(EXPERIMENT).yaml) $(ARGS)
+reproduce: env ## Run the study (EXPERIMENT, CORES, PROFILE=slurm, ARGS)
+	@$(if $(PROFILE),$(RUN) scripts.slurm_wait)
+	@$(RUN) snakemake $(if $(PROFILE),--workflow-profile "profiles/$(PROFILE)" )$(if $(CORES),--cores $(CORES)) $(CONFIGFILE) $(ARGS)
+
+plan: env ## Say what a study will cost: jobs, hours, disk (EXPERIMENT, ARGS="--gpus 8 --measured results/OTHER")
+	@$(RUN) scripts.plan $(CONFIGFILE) $(ARGS)
+
+slurm-check: env ## Look at the SLURM cluster, print the lines of profiles/slurm that fit it
+	@$(RUN) scripts.slurm_check $(ARGS)
 
 why: env ## Say what the next run would do, and why (EXPERIMENT, ARGS="--json")
 	@$(RUN) scripts.why $(CONFIGFILE) $(ARGS)
@@ -42,11 +49,17 @@ verify: env ## Check that results are what they say they are (EXPERIMENT, ARGS="
 stale: env ## List results that no rule makes any more (EXPERIMENT, ARGS="--remove")
 	@$(RUN) scripts.stale $(CONFIGFILE) $(ARGS)
 
+checkpoints: env ## List training that was stopped and can go on (ARGS="--remove --days 30 --folder results/.checkpoints")
+	@$(RUN) scripts.checkpoints $(ARGS)
+
 store-verify: env ## Check every entry of the store (STORE, or EXPERIMENT whose it is)
 	@$(RUN) scripts.verify $(CONFIGFILE) --store $(if $(STORE),"$(STORE)")
 
 store-prune: env ## Remove store entries that nothing used for 30 days (STORE or EXPERIMENT, ARGS="--dry-run --days 7")
 	@$(RUN) scripts.store_prune $(CONFIGFILE) $(if $(STORE),--store "$(STORE)") $(ARGS)
+
+export-model: env ## Write a model as a Hugging Face folder with a card: MODEL=models/target/... (EXPERIMENT, ARGS="--output FOLDER")
+	@$(RUN) scripts.export_model $(CONFIGFILE) "$(MODEL)" $(ARGS)
 
 export-run: env ## Bundle what made a result, without weights: RESULT=models/target/... (EXPERIMENT, ARGS="--output run.zip")
 	@$(RUN) scripts.export_run $(CONFIGFILE) "$(RESULT)" $(ARGS)

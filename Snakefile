@@ -14,11 +14,14 @@ if "experiment" not in config:
 
 include: "rules/common.smk"
 include: "rules/session.smk"
+include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/tokens.smk"
 include: "rules/models.smk"
 include: "rules/predictions.smk"
 include: "rules/scores.smk"
+include: "rules/budget.smk"
+include: "rules/claims.smk"
 include: "rules/report.smk"
 
 
@@ -28,6 +31,9 @@ rule all:
         f"{ROOT}/report/manifest.json",
         f"{ROOT}/tables/manifest.json",
         f"{ROOT}/scores.csv",
+        f"{ROOT}/costs/manifest.json",
+        f"{ROOT}/curves/manifest.json",
+        f"{ROOT}/claims/manifest.json",
         all_scores,
 
 

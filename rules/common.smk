@@ -5,32 +5,37 @@ import sys
 from functools import cache
 from inspect import signature
 from pathlib import Path
+from types import SimpleNamespace
 
 PROJECT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
 sys.path.insert(0, str(PROJECT))
 
 from snakemake.exceptions import WorkflowError
 
+from stilts.budget.training import any_arm
 from stilts.config.load import load_config
+from stilts.config.models import COUNTED_AXES
 from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
+from stilts.provenance.attempts import FOLDER, MINUTES
 from stilts.provenance.code import code_digest
 from stilts.provenance.environment import environment_digest
 from stilts.provenance.manifest import canonical
 from stilts.provenance.store import GPUS, VARIABLE, Store
-from stilts.reruns.causes import key_of_plan
 from stilts.reruns.lock import release_stale
 from stilts.reruns.pins import with_pins
 from stilts.reruns.plan import only_reading
 from stilts.reruns.records import restore_records
 
 # Jobs run `python -m scripts.<rule>` from any folder, by the Python that runs Snakemake, in the resident worker if it
-# is up (start_worker). A prefix is no rerun trigger.
+# is up (start_worker), in place of the shell, which would not outlive a signal. A prefix is no rerun trigger.
 PYTHON = shlex.quote(sys.executable)
 CLIENT = shlex.quote(str(PROJECT / "stilts" / "worker" / "client.py"))
 JOB_ENVIRONMENT = f"PYTHONPATH={shlex.quote(str(PROJECT))} PYTHONHASHSEED=0 OMP_NUM_THREADS=1 RAYON_NUM_THREADS=1"
-RUN_PYTHON = f'python() {{ {PYTHON} -S -E {CLIENT} "$@"; }}'
+if workflow.remote_exec:  # on a node of a cluster; what is downloaded, rules beside Snakemake download
+    JOB_ENVIRONMENT += " HF_HUB_OFFLINE=1"
+RUN_PYTHON = f'python() {{ exec {PYTHON} -S -E {CLIENT} "$@"; }}'
 
 
 def or_stop(make, *args):
@@ -55,9 +60,16 @@ ROOT = STUDY.root
 if workflow.is_main_process and not only_reading():
     release_stale()
     restore_records(Path(ROOT))
+if workflow.local_exec and "gpu" in workflow.global_resources:  # `runtime.gpu_share` jobs at a time on each
+    here = workflow.global_resources["gpu"].value
+    workflow.global_resources["gpu"] = here * CONFIG.runtime.gpu_share
 STORE = Store(Path(CONFIG.store)) if CONFIG.store else None
 JOB_STORE = f"{VARIABLE}={shlex.quote(CONFIG.store or '')} {GPUS}={CONFIG.runtime.gpus}"
-shell.prefix(f"export {JOB_ENVIRONMENT} {JOB_STORE}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}"))
+CHECKPOINTS = str(Path(CONFIG.runtime.checkpoints).expanduser())
+JOB_CHECKPOINTS = f"{FOLDER}={shlex.quote(CHECKPOINTS)} {MINUTES}={CONFIG.runtime.checkpoint_minutes:g}"
+shell.prefix(
+    f"export {JOB_ENVIRONMENT} {JOB_STORE} {JOB_CHECKPOINTS}; {RUN_PYTHON}; ".replace("{", "{{").replace("}", "}}")
+)
 
 
 wildcard_constraints:
@@ -110,19 +122,6 @@ def versions_of(rule):
     return or_stop(environment_digest, rule, PROJECT)
 
 
-def gpus_of(rule):
-    """Return a resource: the GPUs a job asks for. What the store holds already asks for none."""
-    spec, code, versions = spec_of(rule), code_of(rule), versions_of(rule)
-
-    def gpus(wildcards, input):
-        if not CONFIG.runtime.gpus or STORE is None:
-            return CONFIG.runtime.gpus
-        key = key_of_plan(rule, spec(wildcards), code, versions, input)
-        return 0 if key and STORE.has(key) else CONFIG.runtime.gpus
-
-    return gpus
-
-
 def raw_of(wildcards):
     """Return the manifest of a task's raw files, or of its members' examples."""
     task = STUDY.task(wildcards.task)
@@ -172,9 +171,9 @@ def tokenizer_of(wildcards):
 
 
 def pretrained_of(wildcards):
-    """Return the manifest of the backbone's weights; stand-ins are pretrained once a seed."""
-    made = STUDY.backbone(wildcards.backbone).source == "pretrain"
-    return f"{ROOT}/models/pretrained/{wildcards.backbone}/{f's{wildcards.seed}' if made else 'fetched'}/manifest.json"
+    """Return the manifest of the backbone's weights; stand-ins are pretrained once, or once a seed."""
+    made = STUDY.pretraining_seed(wildcards.backbone, int(wildcards.seed))
+    return f"{ROOT}/models/pretrained/{wildcards.backbone}/{'fetched' if made is None else f's{made}'}/manifest.json"
 
 
 def encoder_of(wildcards):
@@ -184,6 +183,13 @@ def encoder_of(wildcards):
         return pretrained_of(w)
     folder = f"random-init/{w.backbone}" if w.recipe == "random-init" else f"intermediate/{w.backbone}/{w.recipe}"
     return f"{ROOT}/models/{folder}/s{w.seed}/manifest.json"
+
+
+def base_of(wildcards):
+    """Return the manifest of the encoder that compact models are the difference to; nothing where they are full."""
+    if CONFIG.model_files == "full":
+        return []
+    return encoder_of(wildcards) if wildcards.recipe == "random-init" else pretrained_of(wildcards)
 
 
 def start_of(wildcards):
@@ -302,11 +308,19 @@ def judged_of(wildcards):
 def all_scores(wildcards=None):
     """Return every score file of the grid: the list comes from the configuration, never from what lies there."""
     return [
-        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json"
-        for t in CONFIG.grid.targets
-        for b, r, s in STUDY.arms(t)
-        for p in STUDY.points_of(t)
+        f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json" for t in CONFIG.grid.targets for b, r, s, p in STUDY.runs(t)
     ]
+
+
+def recipe_scores(wildcards=None):
+    """Return every score file of the grid's recipes, those of controls left out."""
+    runs = [(t, *run) for t in CONFIG.grid.targets for run in STUDY.runs(t) if run[1] in CONFIG.grid.recipes]
+    return [f"{ROOT}/scores/{b}/{r}/{t}/{p}/s{s}/manifest.json" for t, b, r, s, p in runs]
+
+
+def costs_of_axis(wildcards=None):
+    """Return the costs that budgets are counted in: what is counted depends on nothing that was measured."""
+    return f"{ROOT}/{'counted' if CONFIG.budget.axis in COUNTED_AXES else 'costs'}/manifest.json"
 
 
 def submitted_of(wildcards):
@@ -325,6 +339,27 @@ def submitted_data(wildcards):
 def choice_of(wildcards):
     """Return the tables that say which recipe a target takes, where a submission draws on several."""
     return f"{ROOT}/tables/manifest.json" if len(STUDY.candidates(wildcards.recipe)) > 1 else []
+
+
+def all_counted(wildcards=None):
+    """Return what costs are counted from: every training run of the grid, and the tests of every target."""
+    backbones, places = CONFIG.grid.backbones, SPECS.trained_places()
+    tokens = [tokens_of(b, t, "test.") for b in backbones for t in CONFIG.grid.targets]
+    return [*(f"{ROOT}/models/{place}/manifest.json" for place in places), *tokens]
+
+
+def measured_models(wildcards):
+    """Return a model of each depth that a target is measured at; recipes and seeds cost the same."""
+    recipe, seed = any_arm(CONFIG.grid.recipes, CONFIG.grid.seeds)
+    depths = dict.fromkeys(p.split("-")[0] for p in STUDY.points_of(wildcards.target))
+    arm = {"backbone": wildcards.backbone, "target": wildcards.target, "recipe": recipe, "seed": seed}
+    return [embedder_of(SimpleNamespace(**arm, point=f"{d}-lfull-fp32")) for d in depths]
+
+
+def all_measured(wildcards=None):
+    """Return the measured costs of every target, where they are asked for."""
+    pairs = [(b, t) for b in CONFIG.grid.backbones for t in CONFIG.grid.targets if CONFIG.budget.measure]
+    return [f"{ROOT}/measured/{b}/{t}/manifest.json" for b, t in pairs]
 
 
 def all_submissions(wildcards=None):

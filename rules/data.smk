@@ -14,8 +14,8 @@ rule make_world:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("make_world"),
+        runtime=minutes_of("make_world"),
     params:
         spec=spec_of("make_world"),
         code=code_of("make_world"),
@@ -37,8 +37,8 @@ rule make_translation:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("make_translation"),
+        runtime=minutes_of("make_translation"),
     params:
         spec=spec_of("make_translation"),
         code=code_of("make_translation"),
@@ -62,8 +62,8 @@ rule fetch:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("fetch"),
+        runtime=minutes_of("fetch"),
     params:
         spec=fetched_of("fetch", "raw"),
         code=code_of("fetch"),
@@ -90,8 +90,8 @@ rule prepare:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory_of("prepare"),
+        runtime=minutes_of("prepare"),
     params:
         spec=spec_of("prepare"),
         code=code_of("prepare"),

@@ -15,8 +15,8 @@ rule fetch_backbone:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("fetch_backbone"),
+        runtime=minutes_of("fetch_backbone"),
     params:
         spec=fetched_of("fetch_backbone", "models/pretrained", "fetched"),
         code=code_of("fetch_backbone"),
@@ -43,8 +43,8 @@ rule pretrain:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("pretrain"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("pretrain"),
+        runtime=minutes_of("pretrain"),
     params:
         spec=spec_of("pretrain"),
         code=code_of("pretrain"),
@@ -68,8 +68,8 @@ rule randomise:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("randomise"),
+        runtime=minutes_of("randomise"),
     params:
         spec=spec_of("randomise"),
         code=code_of("randomise"),
@@ -87,6 +87,7 @@ rule train_intermediate:
         data=recipe_data,
         translated=translated_tokens,
         text=text_tokens,
+        base=base_of,
     output:
         manifest=f"{ROOT}/models/intermediate/{{backbone}}/{{recipe}}/s{{seed}}/manifest.json",
     log:
@@ -98,8 +99,8 @@ rule train_intermediate:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("train_intermediate"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("train_intermediate"),
+        runtime=minutes_of("train_intermediate"),
     params:
         spec=spec_of("train_intermediate"),
         code=code_of("train_intermediate"),
@@ -107,7 +108,7 @@ rule train_intermediate:
     message:
         "Train {wildcards.backbone} on {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        "python -m scripts.train_intermediate --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --data {input.data:q} --translated {input.translated:q} --text {input.text:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
 
 
 rule train_target:
@@ -118,6 +119,7 @@ rule train_target:
         dev_data=dev_data,
         chain_tokens=chain_tokens,
         chain_data=chain_data,
+        base=base_of,
     output:
         manifest=f"{ROOT}/models/target/{{backbone}}/{{recipe}}/{{target}}/d{{depth}}/s{{seed}}/manifest.json",
     log:
@@ -129,8 +131,8 @@ rule train_target:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("train_target"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("train_target"),
+        runtime=minutes_of("train_target"),
     params:
         spec=spec_of("train_target"),
         code=code_of("train_target"),
@@ -138,4 +140,4 @@ rule train_target:
     message:
         "Tune {wildcards.recipe} on {wildcards.target}, depth {wildcards.depth}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"
+        "python -m scripts.train_target --spec {params.spec:q} --encoder {input.encoder:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --chain-tokens {input.chain_tokens:q} --chain-data {input.chain_data:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} > {log:q} 2>&1"

@@ -5,6 +5,7 @@
 rule predict:
     input:
         model=tuned_of,
+        base=base_of,
         tokens=target_tokens,
         data=target_data,
         dev_tokens=dev_tokens,
@@ -20,8 +21,8 @@ rule predict:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("predict"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("predict"),
+        runtime=minutes_of("predict"),
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
         spec=spec_of("predict"),
@@ -30,12 +31,13 @@ rule predict:
     message:
         "Predict {wildcards.target} after {wildcards.recipe} at {wildcards.point}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.predict --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --data {input.data:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+        "python -m scripts.predict --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --data {input.data:q} --dev-tokens {input.dev_tokens:q} --dev-data {input.dev_data:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
 
 
 rule embed:
     input:
         model=embedder_of,
+        base=base_of,
         tokens=target_tokens,
         dev_tokens=embed_dev_tokens,
     output:
@@ -49,8 +51,8 @@ rule embed:
     threads: CONFIG.runtime.threads
     resources:
         gpu=gpus_of("embed"),
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory_of("embed"),
+        runtime=minutes_of("embed"),
         batch_tokens=CONFIG.runtime.tokens_per_batch,
     params:
         spec=spec_of("embed"),
@@ -59,7 +61,7 @@ rule embed:
     message:
         "Embed {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
+        "python -m scripts.embed --spec {params.spec:q} --model {input.model:q} --tokens {input.tokens:q} --dev-tokens {input.dev_tokens:q} --base {input.base:q} --output {output.manifest:q} --threads {threads} --gpus {resources.gpu} --tokens-per-batch {resources.batch_tokens} > {log:q} 2>&1"
 
 
 rule mine:
@@ -76,8 +78,8 @@ rule mine:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("mine"),
+        runtime=minutes_of("mine"),
     params:
         spec=spec_of("mine"),
         code=code_of("mine"),

@@ -16,8 +16,8 @@ rule summarise:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("summarise"),
+        runtime=minutes_of("summarise"),
     params:
         folder=subpath(output.scores, strip_suffix=".csv"),
         spec=spec_of("summarise"),
@@ -44,8 +44,8 @@ rule report:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("report"),
+        runtime=minutes_of("report"),
     params:
         spec=spec_of("report"),
         code=code_of("report"),
@@ -69,8 +69,8 @@ rule check:
         "../envs/report.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("check"),
+        runtime=minutes_of("check"),
     params:
         spec=spec_of("check"),
         code=code_of("check"),
@@ -101,8 +101,8 @@ rule export:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("export"),
+        runtime=minutes_of("export"),
     params:
         spec=spec_of("export"),
         code=code_of("export"),

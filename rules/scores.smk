@@ -16,8 +16,8 @@ rule score:
         "../envs/workflow.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("score"),
+        runtime=minutes_of("score"),
     params:
         spec=spec_of("score"),
         code=code_of("score"),

@@ -3,16 +3,25 @@
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import tempfile
+import threading
 import time
 
+from stilts.provenance.ends import SESSION
 from stilts.reruns.causes import planned_jobs
 from stilts.reruns.lock import hold_lock
 from stilts.reruns.words import tell
 
 STARTED = time.time()
 WORKER = []
+if workflow.is_main_process:
+    os.environ[SESSION] = f"{STARTED:.0f}-{os.getpid()}"  # jobs on a cluster inherit it
+elif threading.current_thread() is threading.main_thread():
+    # SLURM's warning before a time limit reaches every process of a job. Whoever ignores it lets its children ignore it,
+    # down to the script; training listens to it and saves its state.
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 def explain():

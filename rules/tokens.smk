@@ -15,8 +15,8 @@ rule train_tokenizer:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory_of("train_tokenizer"),
+        runtime=minutes_of("train_tokenizer"),
     params:
         spec=spec_of("train_tokenizer"),
         code=code_of("train_tokenizer"),
@@ -43,8 +43,8 @@ rule tokenize:
         "../envs/train.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory_of("tokenize"),
+        runtime=minutes_of("tokenize"),
     params:
         spec=spec_of("tokenize"),
         code=code_of("tokenize"),

@@ -2,7 +2,8 @@
 
 Usage: python -m scripts.embed --spec JSON --model models/intermediate/mini/mnli/s1/manifest.json
        --tokens tokens/mini/tatoeba/manifest.json --output embeddings/.../manifest.json
-Dual encoders also take --dev-tokens, where their source-language validation data lie.
+Dual encoders also take --dev-tokens, where their source-language validation data lie; a compact model takes --base, the
+manifest of the encoder that it is the difference to.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from stilts.model.checkpoint import load_encoder, load_head
-from stilts.model.device import prepare_torch
+from stilts.model.device import best_device, prepare_torch
 from stilts.model.encoder import Encoder
 from stilts.model.heads import build_head
+from stilts.model.quantise import set_precision
 from stilts.predict.dual import dev_rank_score, encode
 from stilts.predict.embed import embed, resolve_layers
 from stilts.provenance.job import run_job
@@ -35,7 +37,8 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     dual encoders: query.npy and candidate.npy, each [rows, hidden], all languages in the order of the test split.
     """
     prepare_torch(args.threads)
-    encoder, _ = load_encoder(args.model.parent)
+    encoder, _ = load_encoder(args.model.parent, base=args.base)
+    set_precision(encoder, spec["precision"], best_device())
     split = TokenSplit(args.tokens.parent, "test")
     split.must_fit(encoder.config.vocab_size)
     if "layers" not in spec:
@@ -87,4 +90,4 @@ def _file(path: Path, shape: tuple[int, ...]) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"model": "", "tokens": "", "dev-tokens": "?"}))
+    sys.exit(run_job(work, {"model": "", "base": "?", "tokens": "", "dev-tokens": "?"}))

@@ -33,7 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     files = [p for p in args.root.rglob("run.json") if p.stat().st_mtime >= args.started]
     runs = {p: _facts(p) for p in files}
     reused = sum(bool(run.get("reused")) for run in runs.values())
-    inside = sum(r.get("cpu_seconds", 0) for p, r in runs.items() if not r.get("reused") and _computes(p, args.root))
+    own = {p: r.get("cpu_seconds", 0) - r.get("earlier_cpu_seconds", 0) for p, r in runs.items() if not r.get("reused")}
+    inside = sum(seconds for p, seconds in own.items() if _computes(p, args.root))
     jobs = f"{len(runs)} jobs" + (f" ({reused} of them reused from the store)" if reused else "")
     wall = time.time() - args.started
     print(f"\n{jobs} in {_clock(wall)} wall, {_clock(args.cpu)} of CPU time", end="", file=sys.stderr)

@@ -2,7 +2,8 @@
 
 Usage: python -m scripts.predict --spec JSON --model models/target/mini/none/xquad/dfull/s1/manifest.json
        --tokens tokens/mini/xquad/manifest.json --data data/xquad/manifest.json
-       --dev-tokens ... --dev-data ... --output predictions/mini/none/xquad/dfull-lfull-fp32/s1/manifest.json
+       --dev-tokens ... --dev-data ... [--base MANIFEST of the encoder that a compact model is the difference to]
+       --output predictions/mini/none/xquad/dfull-lfull-fp32/s1/manifest.json
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from pathlib import Path
 import numpy as np
 
 from stilts.model.checkpoint import load_encoder, load_head
-from stilts.model.device import prepare_torch
+from stilts.model.device import best_device, prepare_torch
 from stilts.model.heads import build_head
+from stilts.model.quantise import set_precision
 from stilts.predict.records import dev_score, predict, read_examples, write_predictions
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import dump_json
@@ -27,7 +29,8 @@ from stilts.tokens.store import TokenSplit
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Write predictions.parquet (test, all languages), dev.parquet and dev.json (source language)."""
     prepare_torch(args.threads)
-    encoder, _ = load_encoder(args.model.parent)
+    encoder, _ = load_encoder(args.model.parent, base=args.base)
+    set_precision(encoder, spec["precision"], best_device())
     settings = spec["settings"]
     length = min(spec["max_length"], encoder.config.max_length)
 
@@ -53,4 +56,4 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"model": "", "tokens": "", "data": "", "dev-tokens": "", "dev-data": ""}))
+    sys.exit(run_job(work, {"model": "", "base": "?", "tokens": "", "data": "", "dev-tokens": "", "dev-data": ""}))

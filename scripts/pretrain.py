@@ -15,13 +15,16 @@ from stilts.model.device import prepare_torch
 from stilts.provenance.job import run_job
 from stilts.tokens.store import TokenSplit
 from stilts.train.pretrain import pretrain
+from stilts.train.resume import Checkpoints
 
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Train and save an XLMRobertaForMaskedLM checkpoint."""
     prepare_torch(args.threads)
     split = TokenSplit(args.tokens.parent, "train")
-    encoder, head, facts = pretrain(split, spec["pretraining"], spec["seed"], folder / "history.jsonl")
+    encoder, head, facts = pretrain(
+        split, spec["pretraining"], spec["seed"], folder / "history.jsonl", Checkpoints(args.attempts)
+    )
     save_encoder(folder, encoder, head)
     copy_tokenizer(args.tokenizer.parent, folder)
     return facts

@@ -2,8 +2,8 @@
 
 Usage: python -m scripts.score --spec JSON --predictions predictions/x/manifest.json --data data/x/manifest.json
        --output scores/x/manifest.json
-For retrieval targets --predictions is the manifest of the mined pairs. Writes scores.csv (docs/results.md), and copies
-dev.json from beside the predictions.
+For retrieval targets --predictions is the manifest of the mined pairs. Writes scores.csv and blocks.csv
+(docs/results.md), and copies dev.json from beside the predictions.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from stilts.errors import UserError
+from stilts.metrics.blocks import Blocks, judge_blocks, judge_pair_blocks, judge_rank_blocks, write_blocks
 from stilts.metrics.judge import Judged, chance_controls, judge, judge_pairs, majority_controls
 from stilts.metrics.judge_search import judge_mined, judge_ranks
 from stilts.metrics.measure import Measure
@@ -53,12 +54,14 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     data = _read(args.data.parent / "test.parquet", gold)
     controls = spec.get("controls") and spec["recipe"] == "none"
     if task.retrieval:
-        for found in _retrieved(task, spec, args.predictions.parent, args.data.parent):
+        judged, blocks = _retrieved(task, spec, args.predictions.parent, args.data.parent)
+        for found in judged:
             add(spec["recipe"], *found)
     else:
         predictions = _read(args.predictions.parent / "predictions.parquet", COLUMNS[task.kind])
         for found in judge(task, predictions, data):
             add(spec["recipe"], *found)
+        blocks = judge_blocks(task, predictions, data)
         if controls:
             for found in majority_controls(task, predictions):
                 add("majority", *found)
@@ -67,25 +70,28 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
         for found in chance_controls(task, json.loads(chance.read_text(encoding="utf-8")), data):
             add("type-chance", *found)
     write_scores(folder / "scores.csv", scores)
+    write_blocks(folder / "blocks.csv", blocks)
     dev = args.predictions.parent / "dev.json"
     if dev.is_file():  # what best-per-target is chosen by
         shutil.copyfile(dev, folder / "dev.json")
     return {"rows": len(scores), "languages": sorted({s.language for s in scores})}
 
 
-def _retrieved(task: TaskSpec, spec: dict[str, Any], mined: Path, data: Path) -> Judged:
+def _retrieved(task: TaskSpec, spec: dict[str, Any], mined: Path, data: Path) -> tuple[Judged, Blocks]:
+    """Return the measures and the blocks of a retrieval target; mining has none: its threshold is one for all pairs."""
     columns = ["id", "language", "side", "gold"]
     if task.dual:
-        ranks = _read(mined / "ranks.parquet", ["query", "rank"])
-        return judge_ranks(task, ranks, _read(data / "test.parquet", columns))
+        ranks, test = _read(mined / "ranks.parquet", ["query", "rank"]), _read(data / "test.parquet", columns)
+        return judge_ranks(task, ranks, test), judge_rank_blocks(task, ranks, test)
     pooling, wanted = spec["retrieval"]["pooling"], ["language", "layer", "query", "match"]
     if task.kind == "bitext_mining":
-        pairs = _read(mined / "pairs.parquet", [*wanted, "split", "score"])
+        found = _read(mined / "pairs.parquet", [*wanted, "split", "score"])
         splits = {split: _read(data / f"{split}.parquet", columns) for split in ("validation", "test")}
-        return judge_mined(task, pairs, pooling, splits)
-    return judge_pairs(
-        task, _read(mined / "pairs.parquet", wanted), pooling, _read(data / "test.parquet", ["id", "language"])
-    )
+        return judge_mined(task, found, pooling, splits), {}
+    pairs, test = _read(mined / "pairs.parquet", wanted), _read(data / "test.parquet", ["id", "language"])
+    # Blocks come second: they take for granted what judging checks.
+    judged = list(judge_pairs(task, pairs, pooling, test))
+    return iter(judged), judge_pair_blocks(pairs, pooling, test)
 
 
 def _read(path: Path, columns: list[str]) -> dict[str, list]:

@@ -21,7 +21,7 @@ from stilts.report.benchmarks import further_tables
 from stilts.report.choice import Dev
 from stilts.report.grid import Arm, ScoreGrid
 from stilts.report.tables import all_tables
-from stilts.tasks.arms import arms_of
+from stilts.tasks.arms import runs_of
 
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
@@ -57,10 +57,11 @@ def score_places(spec: dict[str, Any], folder: Path) -> Iterator[tuple[Arm, str,
     names = ("backbones", "recipes", "seeds", "controls", "control_seeds")
     for task in spec["targets"]:
         target = task["task"]
-        for backbone, recipe, seed in arms_of(task["kind"], *(spec[n] for n in names)):
-            for point in spec["budget_points"][target]:
-                place = folder / backbone / recipe / target / point / f"s{seed}"
-                yield Arm(backbone, point, recipe), target, seed, place / "manifest.json"
+        for backbone, recipe, seed, point in runs_of(
+            task["kind"], spec["budget_points"][target], *(spec[n] for n in names)
+        ):
+            place = folder / backbone / recipe / target / point / f"s{seed}"
+            yield Arm(backbone, point, recipe), target, seed, place / "manifest.json"
 
 
 if __name__ == "__main__":

@@ -9,16 +9,19 @@ EVERY = 5.0  # seconds between lines in a log
 
 
 class Progress:
-    """Counts steps of one stage. Use as a context manager; `update` takes the steps done and a few figures."""
+    """Counts steps of one stage. Use as a context manager; `update` takes the steps done and a few figures.
 
-    def __init__(self, what: str, total: int):
-        self.what, self.total, self.done = what, total, 0
+    done: steps that an earlier attempt did.
+    """
+
+    def __init__(self, what: str, total: int, done: int = 0):
+        self.what, self.total, self.done, self.before = what, total, done, done
         self.start = self.last = time.monotonic()
         self.bar = None
         if sys.stderr.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=total, desc=what, leave=False)
+            self.bar = tqdm(total=total, initial=done, desc=what, leave=False)
 
     def __enter__(self) -> Progress:
         return self
@@ -41,9 +44,9 @@ class Progress:
             self.bar.update(steps)
             return
         now = time.monotonic()
-        if now - self.last < EVERY or not self.done:
+        if now - self.last < EVERY or self.done == self.before:
             return
         self.last = now
-        left = (now - self.start) / self.done * (self.total - self.done)
+        left = (now - self.start) / (self.done - self.before) * (self.total - self.done)
         shown = "".join(f", {k} {v:.4g}" for k, v in figures.items())
         print(f"{self.what}: {self.done}/{self.total}, {left:.0f} s left{shown}", file=sys.stderr, flush=True)

@@ -17,11 +17,11 @@ import yaml
 from tests.study_case import ROOT, TINY
 
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
-SOURCES += ("benchmarks", "published")
-TAIL = "summarise report"
-MODELS = "train_intermediate train_target predict score"
-BELOW_TRAINING = "train_target predict score"
-RETRIEVAL = "embed mine score: target=tatoeba"
+SOURCES += ("benchmarks", "published", "claims")
+TAIL = "count_costs costs curves claims summarise report"
+MODELS = "train_intermediate train_target predict score profile_budget"
+BELOW_TRAINING = "train_target predict score profile_budget"
+RETRIEVAL = "embed mine score profile_budget: target=tatoeba"
 ALL = "ALL"
 ARM = r"(?P<backbone>[^/]+)/(?P<recipe>[^/]+)/(?P<target>[^/]+)"
 PLACES = {
@@ -39,6 +39,11 @@ PLACES = {
     "embed": rf"embeddings/{ARM}/(?P<point>[^/]+)/s(?P<seed>\d+)",
     "mine": rf"mined/{ARM}/(?P<point>[^/]+)/s(?P<seed>\d+)",
     "score": rf"scores/{ARM}/(?P<point>[^/]+)/s(?P<seed>\d+)",
+    "count_costs": r"counted",
+    "profile_budget": r"measured/(?P<backbone>[^/]+)/(?P<target>[^/]+)",
+    "costs": r"costs",
+    "curves": r"curves",
+    "claims": r"claims",
     "summarise": r"tables",
     "report": r"report",
 }

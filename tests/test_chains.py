@@ -14,7 +14,8 @@ from tests.engine_case import corpus, make_tokenizer, settings, task_of, tokenis
 from tests.test_engine_scripts import PRETRAINING, script
 
 KINDS = {"nli": "pair_classification", "nli.de": "pair_classification", "story": "multiple_choice"}
-KINDS |= {"tale": "multiple_choice", "text": "masked_lm"}
+KINDS |= {"tale": "multiple_choice", "saga": "multiple_choice", "text": "masked_lm"}
+ROWS = {"saga": 192}
 MIXING = {"sampling": "proportional", "temperature": 1.0, "examples_cap": 100}
 TEXT = {"corpus": "text", "rate": 0.5, "languages": ["en", "de"], "language_alpha": 0.5, "mask_probability": 0.3}
 TEXT |= {"batch_size": 4, "max_length": 40}
@@ -26,7 +27,7 @@ def root(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("chains")
     tokenizer = make_tokenizer(root / "tokenizer")
     for seed, (name, kind) in enumerate(KINDS.items()):
-        rows = {"train": toy(kind, 24, seed)} if kind != "masked_lm" else {}
+        rows = {"train": toy(kind, ROWS.get(name, 24), seed)} if kind != "masked_lm" else {}
         rows |= {"validation": toy(kind, 9, seed + 50)} if rows and name != "nli.de" else {}
         rows = rows or {"train": {"text": corpus(40), "language": ["en", "de"] * 20}}
         tokenised(kind, tokenizer, root / name, **rows)
@@ -105,6 +106,22 @@ def test_a_chain_goes_on_from_a_co_trained_recipe(root, tmp_path):
     first, after = (load_file(tmp_path / n / "model.safetensors") for n in ("first", "next"))
     assert all((first[f"roberta.{k}"] == after[k]).all() for k in after)
     assert not [k for k in after if "lm_head" in k]
+
+
+def test_temperature_draws_the_small_task_more_often(root, tmp_path):
+    """192 and 24 rows: 1 step in 9 is the small task's, at temperature 4 about 3 in 8, in a run of the same length."""
+    own = settings(epochs=4)
+    shares, steps = [], 4 * (24 + 3)
+    for sampling, wanted in (("proportional", 1 / 9), ("temperature", 1 / (1 + 8**0.25))):
+        mixing = {"sampling": sampling, "temperature": 4.0, "examples_cap": 1000}
+        facts = recipe(root, tmp_path / sampling, root / "pretrained", ["saga", "nli"], own=own, mixing=mixing)
+        assert (facts["steps"], facts["items"]) == (steps, {"saga": 192, "nli": 24})
+        tasks = [h["task"] for h in history(tmp_path / sampling)]
+        shares.append(tasks.count("nli") / steps)
+        assert shares[-1] == pytest.approx(wanted, abs=3 * (wanted * (1 - wanted) / steps) ** 0.5)
+    assert shares[1] - shares[0] > 0.15
+    models = [load_file(tmp_path / s / "model.safetensors") for s in ("proportional", "temperature")]
+    assert any(abs(models[0][k] - models[1][k]).max() > 1e-4 for k in models[0])
 
 
 def test_translated_rows_enter_the_run(root, tmp_path):

@@ -25,8 +25,10 @@ NO_EFFECT = {
     "backbones.mini.id": "of hub backbones only",
     "backbones.mini.revision": "of hub backbones only",
     "runtime.resident_worker": "speed",
-    "runtime.threads": "speed",
+    "runtime.checkpoints": "a path; training that goes on ends in the same bytes",
+    "runtime.checkpoint_minutes": "how often state is saved",
     "runtime.gpus": "what a job asks for",
+    "runtime.gpu_share": "how many jobs run at a time",
     "store": "a path; equal keys give equal results",
     "runtime.tokens_per_batch": "batch splitting at prediction",
 }
@@ -60,19 +62,24 @@ def specs_of(config: Config) -> dict[str, Any]:
             note("fetch_backbone", backbone)
         for seed in config.grid.seeds:
             if config.backbones[backbone].pretraining:
-                note("pretrain", backbone, seed)
+                note("pretrain", backbone, study.pretraining_seed(backbone, seed))
             for recipe in config.grid.recipes:
                 if recipe != "none":
                     note("train_intermediate", backbone, recipe, seed)
     for target in config.grid.targets:
-        for backbone, recipe, seed in study.arms(target):
-            for point in study.points_of(target):
-                note("score", backbone, recipe, target, point, seed)
-                if not study.task(target).retrieval:
-                    note("train_target", recipe, target, point.split("-")[0].removeprefix("d"), seed)
-                    note("predict", recipe, target, point)
-                else:
-                    note("embed", target, point)
+        for backbone, recipe, seed, point in study.runs(target):
+            note("score", backbone, recipe, target, point, seed)
+            if not study.task(target).retrieval:
+                note("train_target", recipe, target, point.split("-")[0].removeprefix("d"), seed)
+                note("predict", recipe, target, point)
+            else:
+                note("embed", target, point)
+        for backbone in config.grid.backbones if config.budget.measure else []:
+            note("profile_budget", backbone, target)
+    note("count_costs")
+    note("costs")
+    note("curves")
+    note("claims")
     note("summarise")
     return out
 
@@ -102,6 +109,12 @@ OTHER = {
     "target.tasks": {"udpos": {"epochs": 9}},
     "budget.depths": ["full", 2],
     "budget.max_lengths": ["full", 64],
+    "budget.precisions": ["bf16"],
+    "budget.axis": "memory",
+    "budget.scale": "absolute",
+    "budget.window": [0.7, 1.0],
+    "budget.examples": "fixed",
+    "budget.languages": "random",
     "retrieval.layers": [1, 2],
     "world.languages": ["qaa", "qab", "qac"],
 }

@@ -197,7 +197,7 @@ def test_without_its_corpus_a_recipe_is_left_out_and_said():
     assert len(found.notes) == 2
     assert found.notes[0].startswith("recipe ccg is left out. The data of ccg are for you to bring")
     assert found.notes[1].startswith("recipe multi is trained on mnli, anli+ only. The data of ccg")
-    assert {arm[1] for arm in found.arms("udpos")} == {"none", "multi"}
+    assert {arm[1] for arm in found.runs("udpos")} == {"none", "multi"}
     assert Specs(found).report()["notes"] == found.notes
 
 

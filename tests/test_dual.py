@@ -22,6 +22,7 @@ from stilts.tokens.build import build_tokens
 from stilts.tokens.dual import DualItems, trained_queries
 from stilts.tokens.store import TokenSplit
 from stilts.train import loop
+from stilts.train.compaction import train_compact
 from stilts.train.loop import train
 from stilts.train.plan import make_plan
 from stilts.train.setup import Sources, make_part
@@ -42,7 +43,7 @@ def pairs(count: int, seed: int) -> list[dict]:
         word = WORDS[k % len(WORDS)] * 2 + WORDS[k // len(WORDS)]
         noise = ["".join(make.choice(WORDS, 2)) for _ in range(4)]
         rows.append(row(f"q{k}", "query", f"{word} {noise[0]} {noise[1]}", (f"c{k}",)))
-        rows.append(row(f"c{k}", "candidate", f"{noise[2]} {word}", (), f"{noise[3]} {word} {noise[2]}"))
+        rows.append(row(f"c{k}", "candidate", f"{noise[2]} {word}", (), f"{noise[3]} {word} {noise[2]} " * 2))
     return rows
 
 
@@ -72,16 +73,12 @@ def part_of(folder, encoder, **changes):
 
 def test_what_the_tower_reads(folder):
     split = TokenSplit(folder / "tokens", "train")
-    items = DualItems(split, 16, 20)
+    items = DualItems(split, 16, 16)
     query, candidate = items.sequence(0), items.sequence(1)
     text, context = split.segment(1, 0), split.segment(1, 1)
+    assert len(text) < 14 < len(text) + len(context)
     assert query.tolist() == [split.cls, *split.segment(0, 0)[:14], split.sep]
-    assert candidate[0] == split.cls
-    assert candidate[-1] == split.sep
-    middle = candidate.tolist().index(split.sep)
-    assert candidate[middle : middle + 2].tolist() == [split.sep, split.sep]
-    assert len(candidate) == min(20, len(text) + len(context) + 4)
-    assert candidate[1:middle].tolist() == text[: middle - 1].tolist()
+    assert candidate.tolist() == [split.cls, *text, *context[: 14 - len(text)], split.sep]
     odd = DualItems(TokenSplit(folder / "tokens", "odd"), 16, 16)
     assert odd.sequence(2).tolist() == [split.cls, *odd.split.segment(2, 0), split.sep]
 
@@ -130,6 +127,36 @@ def test_the_loss_is_an_in_batch_softmax_over_scaled_cosines(pooling):
     assert loss.item() == pytest.approx(by_hand(vectors.detach().double(), 100.0), rel=1e-4)
 
 
+def test_small_groups_are_small_batches_whose_gradients_add_up():
+    """XTREME's gradient accumulation: three batches of 2, 2 and 1 pairs, each with its own softmax."""
+    config = tiny_config()
+    encoder = random_encoder(config)
+    torch.manual_seed(0)
+    head = build_head("answer_retrieval", config, 0, "first", 0.0, softmax_pairs=2)
+    torch.nn.init.normal_(head.dense.weight, std=0.2)
+    ids, layout = random_flat(config, [5, 9, 4, 7, 6, 3, 8, 5, 4, 6])
+    loss, count = head.loss(encoder(ids, layout), layout)
+    loss.backward()
+    found = head.dense.weight.grad.clone()
+    head.zero_grad()
+    vectors = head(encoder(ids, layout), layout)
+    assert count == 5
+    parts = [torch.cat([vectors[a:b], vectors[5 + a : 5 + b]]) for a, b in ((0, 2), (2, 4), (4, 5))]
+    assert loss.item() == pytest.approx(sum(by_hand(p.detach().double(), 100.0) for p in parts), rel=1e-4)
+    assert loss.item() != pytest.approx(by_hand(vectors.detach().double(), 100.0), rel=0.05)
+    for queries, candidates in ((p[: len(p) // 2], p[len(p) // 2 :]) for p in parts):
+        logits = 100.0 * queries @ candidates.T
+        torch.nn.functional.cross_entropy(logits, torch.arange(len(queries)), reduction="sum").backward(
+            retain_graph=True
+        )
+    torch.testing.assert_close(found, head.dense.weight.grad, rtol=1e-4, atol=1e-5)
+
+
+def test_the_setting_reaches_the_head(folder):
+    part, _ = part_of(folder, random_encoder(tiny_config()), softmax_pairs=4)
+    assert part.head.softmax_pairs == 4
+
+
 def test_the_scale_begins_at_100_and_learns():
     config = tiny_config()
     encoder, head = random_encoder(config), DualHead(config, "first")
@@ -147,7 +174,7 @@ def test_a_batch_is_never_split(folder, monkeypatch):
     chosen = np.arange(8)
     whole = loop.batch_loss(encoder, part.head, part.items.batch(chosen)).item() / 8
     monkeypatch.setattr(loop, "MICRO_BATCH", 1)
-    found, _ = loop._backward(encoder, part, chosen)
+    found = loop._backward(encoder, part, chosen)
     assert found == pytest.approx(whole, rel=1e-5)
 
 
@@ -163,6 +190,19 @@ def test_it_learns_and_is_judged_on_unseen_pairs(folder, tmp_path):
     # Chance: the mean of 1/rank over 20 places of 40 is 9.
     assert outcome.dev > max(2 * before, 30)
     assert part.evaluate(encoder, part.head) == pytest.approx(outcome.dev, abs=1e-4)
+
+
+def test_embedding_rows_that_are_not_read_may_stay_out_of_training(folder, tmp_path):
+    def fit(trainer):
+        encoder = random_encoder(tiny_config(vocab_size=400), std=0.05)
+        part, own = part_of(folder, encoder, batch_size=20, eval_every=2, weight_decay=0.1, max_grad_norm=0.1)
+        trainer(encoder, [part], make_plan([len(part.items)], ["toy"], [own], 1, ONE), own, tmp_path / "history.jsonl")
+        return encoder.state_dict() | {f"head.{k}": v for k, v in part.head.state_dict().items()}
+
+    whole, compact = fit(train), fit(train_compact)
+    words = "embeddings.word_embeddings.weight"
+    assert all(torch.equal(whole[k], compact[k]) for k in whole.keys() - {words})
+    assert (whole[words] - compact[words]).abs().max() <= 1e-7
 
 
 def test_vectors_do_not_depend_on_the_batches_and_may_go_to_a_file(folder, tmp_path):

@@ -67,7 +67,7 @@ def target_spec(name: str, **changes) -> dict:
 def predict_spec(name: str) -> dict:
     """Return the spec of predict."""
     base = {"task": task(name), "dev_task": task(name), "settings": {"pooling": "first", "doc_stride": 24}}
-    return {**base, "max_length": 48, "source_language": "en", "blind": False}
+    return {**base, "max_length": 48, "precision": "fp32", "source_language": "en", "blind": False}
 
 
 def train_target(root: Path, name: str, output: Path, encoder: Path, *options: str, **changes) -> int:
@@ -115,6 +115,7 @@ def test_the_stand_in_is_a_model_folder(root):
     run = json.loads((root / "pretrained" / "run.json").read_text())
     assert run["versions"]["torch"]
     assert run["cpu_seconds"] >= 0
+    assert run["precision"] == "fp32"
 
 
 def test_manifests_hold_no_time_host_or_path(root):
@@ -174,6 +175,8 @@ def test_targets_are_tuned_and_predicted_in_every_language(root, tmp_path, name)
     facts = read_manifest(tmp_path / "m" / "manifest.json")["facts"]
     assert facts["items"] >= 24
     assert 0 <= facts["dev"] <= 100
+    assert json.loads((tmp_path / "m" / "run.json").read_text())["precision"] == "fp32"
+    assert "precision" not in facts, "it may be the device's choice"
     for out in ("p", "q"):
         assert predict(root, name, tmp_path / out, tmp_path / "m") == 0
     assert (tmp_path / "p" / "manifest.json").read_bytes() == (tmp_path / "q" / "manifest.json").read_bytes()
@@ -192,7 +195,7 @@ def test_budget_depths_cut_the_encoder(root, tmp_path):
 
 
 def test_embeddings_of_every_layer_and_language(root, tmp_path):
-    spec = {"layers": "all", "pooling": "mean", "max_length": 32}
+    spec = {"layers": "all", "pooling": "mean", "max_length": 32, "precision": "fp32"}
     assert script("embed", spec, tmp_path / "e", model=root / "pretrained", tokens=root / "tokens" / "pairs") == 0
     assert json.loads((tmp_path / "e" / "index.json").read_text()) == {"layers": [0, 1, 2], "languages": ["de", "fr"]}
     for language in ("de", "fr"):
@@ -224,13 +227,13 @@ def test_a_source_language_without_dev_data(root, tmp_path, capsys):
 
 
 def test_a_missing_split(root, tmp_path, capsys):
-    spec = {"layers": "all", "pooling": "mean", "max_length": 32}
+    spec = {"layers": "all", "pooling": "mean", "max_length": 32, "precision": "fp32"}
     status = script("embed", spec, tmp_path / "e", model=root / "pretrained", tokens=root / "tokens" / "text")
     refused(capsys, tmp_path / "e", status, 'has no split "test"')
 
 
 def test_layers_that_do_not_exist(root, tmp_path, capsys):
-    spec = {"layers": [9], "pooling": "mean", "max_length": 32}
+    spec = {"layers": [9], "pooling": "mean", "max_length": 32, "precision": "fp32"}
     status = script("embed", spec, tmp_path / "e", model=root / "pretrained", tokens=root / "tokens" / "pairs")
     refused(capsys, tmp_path / "e", status, "hidden state 9; the encoder has 2 layers")
 
@@ -242,7 +245,7 @@ def test_an_input_that_lost_a_file(root, tmp_path, capsys, lost):
     for name in ("pretrained", "tokens"):
         shutil.copytree(root / name, tmp_path / name)
     next(tmp_path.rglob(lost if lost[0] == "m" else f"pairs/{lost}")).unlink()
-    spec = {"layers": "all", "pooling": "mean", "max_length": 32}
+    spec = {"layers": "all", "pooling": "mean", "max_length": 32, "precision": "fp32"}
     inputs = {"model": tmp_path / "pretrained", "tokens": tmp_path / "tokens" / "pairs"}
     status = script("embed", spec, tmp_path / "out" / "e", **inputs)
     refused(capsys, tmp_path / "out" / "e", status, lost, "run the workflow again")

@@ -18,28 +18,49 @@ STUDIES = ["paper", "base", "xtreme_r"]
 NINE = ["anli+", "mnli", "qqp", "squad2", "squad1", "hellaswag", "ccg", "cosmosqa", "csqa"]
 
 
-def raw(name: str) -> dict:
-    return yaml.safe_load((ROOT / "experiments" / f"{name}.yaml").read_text(encoding="utf-8"))
+# CPU seconds that planning may take; a slower machine says its own.
+LIMIT = float(os.environ.get("STILTS_PLAN_SECONDS", "6"))
 
 
-@pytest.mark.parametrize("name", STUDIES)
-def test_the_whole_study_is_planned_offline(name, tmp_path, monkeypatch):
+def text_of(name: str, brought: Path | None = None) -> str:
+    """Return an experiment; brought: a folder that stands for all data that a user can bring."""
+    text = (ROOT / "experiments" / f"{name}.yaml").read_text(encoding="utf-8")
+    return re.sub(r'path: ""', f"path: {brought}", text) if brought else text
+
+
+def raw(name: str, brought: Path | None = None) -> dict:
+    return yaml.safe_load(text_of(name, brought))
+
+
+def cpu_seconds() -> float:
+    """CPU seconds of all child processes so far."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize(("name", "whole"), [*((name, False) for name in STUDIES), ("paper", True)])
+def test_the_whole_study_is_planned_offline(name, whole, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")  # nobody answers there
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    jobs = planned(tmp_path, configfile=ROOT / "experiments" / f"{name}.yaml")
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    study = Study(load_config(raw(name)))
+    brought = tmp_path if whole else None
+    config = tmp_path / "study.yaml"
+    config.write_text(text_of(name, brought), encoding="utf-8")
+    spent = []
+    # The first plan may compile modules, and neighbours on the same core cost time: the better of two counts.
+    while not spent or (spent[0] > LIMIT and len(spent) < 2):
+        before = cpu_seconds()
+        jobs = planned(tmp_path, configfile=config)
+        spent.append(cpu_seconds() - before)
+    study = Study(load_config(raw(name, brought)))
+    assert bool(study.notes) != whole
     seeds, recipes = len(study.grid.seeds), len(study.grid.recipes)
     assert jobs["train_intermediate"] == (recipes - 1) * seeds
     assert jobs["train_target"] == len(study.trained) * recipes * seeds
     assert jobs["score"] == len(study.grid.targets) * recipes * seeds
     assert sum(jobs.values()) < 600 * seeds, "a few hundred jobs a seed"
-    assert not list(Path(tmp_path).rglob("*.parquet"))
-    # Six seconds are the aim (docs/recipes.md states what was measured); a busy machine must not fail this.
-    spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-    assert spent < float(os.environ.get("STILTS_PLAN_SECONDS", "15"))
+    assert not list(tmp_path.rglob("*.parquet"))
+    assert min(spent) <= LIMIT, spent
 
 
 @pytest.mark.parametrize("name", STUDIES)
@@ -64,8 +85,7 @@ def test_what_the_user_brings_comes_into_the_study(tmp_path):
     assert "bucc" not in study.grid.targets
     assert study.recipe("multi").tasks == [t for t in NINE if t != "ccg"]
     assert len(study.notes) == len(left_out) + 2
-    text = re.sub(r'path: ""', f"path: {tmp_path}", (ROOT / "experiments" / "paper.yaml").read_text(encoding="utf-8"))
-    whole = Study(load_config(yaml.safe_load(text)))
+    whole = Study(load_config(raw("paper", tmp_path)))
     assert (whole.grid.recipes, whole.grid.targets) == (wanted["recipes"], wanted["targets"])
     assert whole.notes == []
     assert whole.recipe("multi").tasks == NINE

@@ -85,7 +85,7 @@ def test_every_hidden_state_is_shown_in_order(encoder):
     states = {}
     last = encoder(ids, layout, visit=states.__setitem__)
     assert list(states) == [0, 1, 2, 3]
-    assert states[3] is last
+    assert torch.equal(states[3], last)
 
 
 def test_dropout_acts_in_training_only_and_is_seeded():

@@ -44,10 +44,9 @@ def brute_force(windows, scores, chars, nbest: int) -> list[tuple]:
     found = []
     for k, ((first, last), s) in enumerate(zip(windows, scores, strict=True)):
         start, end, n = s[1:, 0].tolist(), s[1:, 1].tolist(), last - first
-        allowed = [i for i in range(n) if most_context(windows, k, first + i)]
-        starts = sorted(allowed, key=lambda i: (-start[i], i))[:nbest]
+        starts = sorted(range(n), key=lambda i: (-start[i], i))[:nbest]
         ends = sorted(range(n), key=lambda i: (-end[i], i))[:nbest]
-        for i in starts:
+        for i in (i for i in starts if most_context(windows, k, first + i)):
             for j in ends:
                 if j >= i and j - i + 1 <= MAX_ANSWER:
                     found.append((-(start[i] + end[j]), first + i, first + j, start[i], end[j]))

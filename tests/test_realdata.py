@@ -11,6 +11,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -18,11 +20,21 @@ from tests.study_case import ROOT
 
 SHORT = {
     "experiment": "short",
-    "languages": ["de", "zh", "th", "vi", "et", "ja"],
+    "languages": ["de", "zh", "th", "vi", "et", "ja", "lt"],
     "grid": {
         "backbones": ["tiny"],
         "recipes": ["none", "multi"],
-        "targets": ["pawsx", "udpos", "xquad", "xcopa", "tatoeba"],
+        "targets": [
+            "pawsx",
+            "udpos",
+            "xquad",
+            "xcopa",
+            "tatoeba",
+            "tatoeba_r",
+            "tatoeba_reader",
+            "tatoeba_dual",
+            "lareqa",
+        ],
         "seeds": [1],
         "controls": [],
         "control_seeds": [],
@@ -45,6 +57,9 @@ def place(hub_mirror, tmp_path_factory) -> Path:
         config[phase]["defaults"] |= {"max_train_examples": 200, "epochs": 1}
     # Fewer questions: XQuAD's 1,190 a language are the slowest part; German and Thai are enough here.
     config["tasks"]["xquad"] = {"languages": ["en", "de", "th"]}
+    # LAReQA's JSON lies in the mirror as well as where the task file says.
+    files = "{endpoint}/raw/lareqa/xquad-r/{language}.json"
+    config["tasks"]["lareqa"] = {"languages": ["en", "de", "th"], "source": {"files": files}}
     (folder / "short.yaml").write_text(yaml.safe_dump(config))
     workflow = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", str(folder)]
     workflow += ["--configfile", str(folder / "short.yaml"), "--cores", "2"]
@@ -75,6 +90,47 @@ def test_every_language_has_a_score(place):
     assert set(found["tatoeba"]) == {"de", "zh", "th", "vi", "et", "ja"}
     assert found["tatoeba"]["de"] == 1000
     assert found["tatoeba"]["th"] == 548
+    assert set(found["tatoeba_r"]) == set(found["tatoeba"]) | {"lt"}
+    assert found["lareqa"] == dict.fromkeys(("en", "de", "th"), 1190)
+
+
+def scores(place, target, recipe="none"):
+    """(protocol, language) -> value of one target."""
+    with (place / "scores.csv").open(newline="") as file:
+        rows = [r for r in csv.DictReader(file) if (r["target"], r["recipe"]) == (target, recipe)]
+    return {(r["protocol"], r["language"]): float(r["value"]) for r in rows}
+
+
+def test_the_two_repositories_of_tatoeba_give_the_same_scores(place):
+    """Other files, columns and order of columns, the same pairs and encoder: the same accuracy, of every layer."""
+    for recipe in ("none", "multi"):
+        old, new = (scores(place, target, recipe) for target in ("tatoeba", "tatoeba_r"))
+        assert len(old) == 3 * 6
+        assert {k: new[k] for k in old} == old
+    tuned = [scores(place, target) for target in ("tatoeba_r", "tatoeba_reader", "tatoeba_dual")]
+    assert all(a.keys() == tuned[0].keys() for a in tuned)
+    assert len({tuple(a.values()) for a in tuned}) == 3, "another encoder embeds each of them"
+
+
+def test_lareqas_scores_follow_from_the_kept_vectors(place):
+    folder = place / "embeddings" / "tiny" / "none" / "lareqa" / "dfull-lfull-fp32" / "s1"
+    products = np.load(folder / "query.npy") @ np.load(folder / "candidate.npy").T
+    rows = pq.read_table(place / "data" / "lareqa" / "test.parquet").to_pylist()
+    queries, candidates = ([r for r in rows if r["side"] == side] for side in ("query", "candidate"))
+    # The sentences that the dataset's paper counts in these three languages.
+    assert products.shape == (3 * 1190, len(candidates)) == (3570, 1180 + 1276 + 852)
+    number = {row["id"]: k for k, row in enumerate(candidates)}
+    found: dict[tuple[str, str], list[float]] = {}
+    for line, row in zip(products, queries, strict=True):
+        order = np.argsort(-line, kind="stable")
+        right = {number[name] for name in row["gold"]}
+        assert len(right) == 3
+        for protocol, seen in (("sentence-map20", order[:20]), ("sentence-map", order)):
+            places = [k for k, candidate in enumerate(seen.tolist(), 1) if candidate in right]
+            value = sum(hits / k for hits, k in enumerate(places, 1)) / 3
+            found.setdefault((protocol, row["language"]), []).append(value)
+    wanted = {k: 100 * float(np.mean(v)) for k, v in found.items()}
+    assert scores(place, "lareqa") == pytest.approx(wanted, abs=1e-4)
 
 
 def test_what_was_read_is_said(place):

@@ -14,7 +14,7 @@ from stilts.provenance.code import digest_of
 from stilts.provenance.key import digest_of_parts
 from stilts.provenance.manifest import canonical
 from tests.plan_server import Planner
-from tests.rerun_case import ALL, MODELS, RETRIEVAL, clone, copied, edit, expected, merged, tell, tiny, write
+from tests.rerun_case import ALL, MODELS, clone, copied, edit, expected, merged, tell, tiny, write
 from tests.study_case import ROOT, TINY, planned
 
 TRAINED = "pawsx|udpos|xquad|xcopa"
@@ -108,7 +108,7 @@ CODE: dict[str, tuple[Edit, str]] = {
     "a rule's message": (replace("rules/scores.smk", '"Score {wildcards.target}', '"Judge {wildcards.target}'), ""),
     "a rule's memory": (replace("rules/tokens.smk", "rule tokenize:", "# more memory\nrule tokenize:"), ""),
     # Library modules, one of each stage.
-    "a script": (append("scripts/mine.py", "\n\nX = 1\n"), "mine score: target=tatoeba; TAIL"),
+    "a script": (append("scripts/mine.py", "\n\nX = 1\n"), "mine score: target=tatoeba; summarise report"),
     "the mini world": (code("miniworld/pairs.py"), ALL),
     "a reader": (
         code("data/readers.py"),
@@ -116,16 +116,16 @@ CODE: dict[str, tuple[Edit, str]] = {
     ),
     "the tokenizer": (code("tokens/tokenizer.py"), f"train_tokenizer; tokenize; {ENCODER}"),
     "tokenising": (code("tokens/build.py"), f"tokenize; {ENCODER}"),
-    "the sequences of training": (code("tokens/sequences.py"), f"{TRAINING}; embed mine score"),
+    "the sequences of training": (code("tokens/sequences.py"), f"{TRAINING}; embed mine score; profile_budget"),
     "the encoder": (code("model/encoder.py"), ENCODER),
     "pretraining": (code("train/pretrain.py"), ENCODER),
     "the training loop": (code("train/loop.py"), TRAINING),
     "the optimizer": (code("train/optimizer.py"), ENCODER),
     "decoding of predictions": (code("predict/decode.py"), TRAINING),
-    "pooling of sentences": (code("predict/embed.py"), f"{RETRIEVAL}; TAIL"),
-    "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; TAIL"),
-    "the form of score rows": (code("metrics/table.py"), "score; TAIL"),
-    "the tables": (code("report/tables.py"), "TAIL"),
+    "pooling of sentences": (code("predict/embed.py"), "embed mine score: target=tatoeba; summarise report"),
+    "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; summarise report"),
+    "the form of score rows": (code("metrics/table.py"), "score; profile_budget; TAIL"),
+    "the tables": (code("report/tables.py"), "summarise report"),
     "the style of the report": (code("report/style.py"), "report"),
     "what a manifest is": (code("provenance/manifest.py"), ALL),
     # Locked versions.
@@ -140,12 +140,12 @@ CODE: dict[str, tuple[Edit, str]] = {
     "a task's citation": (replace("tasks/udpos.yaml", "url: https://", "url: https://www."), "report"),
     "a task's version": (
         replace("tasks/xquad.yaml", "version: 1", "version: 2"),
-        "prepare tokenize: task=xquad; train_target predict score: target=xquad; TAIL",
+        "prepare tokenize: task=xquad; train_target predict score profile_budget: target=xquad; TAIL",
     ),
     "a published number, which no stand-in shows": (append("published/xtreme.yaml", "# more\n"), ""),
     "a rule's command": (
         replace("rules/predictions.smk", "python -m scripts.mine --spec", "python -m  scripts.mine --spec"),
-        "mine score: target=tatoeba; TAIL",
+        "mine score: target=tatoeba; summarise report",
     ),
 }
 
@@ -199,15 +199,18 @@ RESULTS: dict[str, tuple[Edit, str]] = {
     "a deleted intermediate model": (remove("results/tiny/models/intermediate/mini/multi/s1"), ""),
     "deleted examples": (remove("results/tiny/data/udpos"), ""),
     "deleted logs": (remove("results/tiny/logs"), ""),
-    "a deleted score": (remove(SCORE), "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; TAIL"),
-    "deleted tables": (remove("results/tiny/tables"), "TAIL"),
-    "a deleted scores.csv": (remove("results/tiny/scores.csv"), "TAIL"),
+    "a deleted score": (remove(SCORE), "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; summarise report"),
+    "deleted tables": (remove("results/tiny/tables"), "summarise report"),
+    "a deleted scores.csv": (remove("results/tiny/scores.csv"), "summarise report"),
     "a deleted report": (remove("results/tiny/report"), "report"),
     "all results touched": (touch, ""),
     "lost records": (remove(".snakemake"), ""),
-    "a changed score": (append(SCORE, " "), "TAIL"),
-    "changed gold answers": (append(DATA, " "), "predict score: target=udpos; TAIL"),
-    "changed gold answers of an older date": (other_content_of_old, "predict score: target=udpos; TAIL"),
+    "a changed score": (append(SCORE, " "), "summarise report"),
+    "changed gold answers": (append(DATA, " "), "predict score profile_budget: target=udpos; costs summarise report"),
+    "changed gold answers of an older date": (
+        other_content_of_old,
+        "predict score profile_budget: target=udpos; costs summarise report",
+    ),
     "swapped folders": (
         swap_seeds,
         f"train_target: recipe=none target=udpos depth=full; predict score: {BELOW_TUNED}; TAIL",
@@ -287,7 +290,7 @@ def test_an_edit_is_noticed_although_the_records_are_lost(finished, planner, tmp
     shutil.rmtree(study / ".snakemake")
     change = {"target": {"tasks": {"udpos": {"epochs": 2}}}}
     jobs, runs, _ = planner(study, write(tmp_path / "edited.yaml", merged(tiny(), change)))
-    assert runs == expected(jobs, "train_target predict score: target=udpos; TAIL")
+    assert runs == expected(jobs, "train_target predict score profile_budget: target=udpos; TAIL")
 
 
 def test_project_and_results_moved_together(finished, planner, tmp_path):
@@ -303,7 +306,7 @@ def test_another_workflow_takes_this_one_as_a_module(finished, planner, tmp_path
     text = f'configfile: "{TINY}"\n\nmodule stilts:\n    snakefile: "{ROOT}/Snakefile"\n    config: config\n\n'
     (tmp_path / "Snakefile").write_text(text + "use rule * from stilts\n", encoding="utf-8")
     jobs, runs, _ = planner(study, None, tmp_path)
-    assert len(jobs) == 180
+    assert len(jobs) == 168
     assert runs == set()
 
 

@@ -38,7 +38,22 @@ BELOW_PRETRAINING = f"pretrain; randomise; {MODELS}; embed mine; TAIL"
 CASES: dict[str, tuple[dict, str]] = {
     # What changes no result.
     "nothing": ({}, ""),
-    "runtime": ({"runtime": {"threads": 2, "tokens_per_batch": 64, "resident_worker": False, "gpus": 1}}, ""),
+    "runtime": (
+        {
+            "runtime": {
+                "tokens_per_batch": 64,
+                "resident_worker": False,
+                "gpus": 1,
+                "gpu_share": 2,
+                "checkpoints": "c",
+                "checkpoint_minutes": 0,
+            }
+        },
+        "",
+    ),
+    "threads": ({"runtime": {"threads": 2}}, "profile_budget costs"),
+    "queries of a measurement": ({"budget": {"queries": 16}}, "profile_budget costs report"),
+    "no measurements": ({"budget": {"measure": False}}, "costs report"),
     "the store": ({"store": "elsewhere"}, ""),
     "no store": ({"store": None}, ""),
     "a recipe that no arm uses": ({"recipes": {"spare": {"tasks": ["mnli"]}}}, "report"),
@@ -56,7 +71,7 @@ CASES: dict[str, tuple[dict, str]] = {
     "a language less": (
         {"languages": ["qab"]},
         f"prepare tokenize: task={WITH_LANGUAGES}; train_target: target=pawsx|udpos|xcopa; predict score: "
-        f"target={TRAINED}; {RETRIEVAL}; TAIL",
+        f"target={TRAINED}; {RETRIEVAL}; profile_budget; TAIL",
     ),
     # The grid.
     "a recipe less": ({"grid": {"recipes": ["none"]}}, "TAIL"),
@@ -73,7 +88,7 @@ CASES: dict[str, tuple[dict, str]] = {
     "a target less": ({"grid": {"targets": ["pawsx", "xquad", "xcopa", "tatoeba"]}}, "TAIL"),
     "a target more": (
         {"grid": {"targets": ["pawsx", "udpos", "xquad", "xcopa", "tatoeba", "tydiqa"]}},
-        "prepare tokenize: task=tydiqa; train_target predict score: target=tydiqa; TAIL",
+        "prepare tokenize: task=tydiqa; train_target predict score profile_budget: target=tydiqa; TAIL",
     ),
     "a control less": ({"grid": {"controls": ["random-init"]}}, "TAIL"),
     "no controls": ({"grid": {"controls": []}}, "score: seed=1; TAIL"),
@@ -83,14 +98,18 @@ CASES: dict[str, tuple[dict, str]] = {
     ),
     "a backbone more": (
         {"grid": {"backbones": ["mini", "small"]}, "backbones": {"small": SECOND}},
-        "train_tokenizer tokenize pretrain randomise train_intermediate train_target predict embed mine score: "
-        "backbone=small; TAIL",
+        "train_tokenizer tokenize pretrain randomise train_intermediate train_target predict embed mine score "
+        "profile_budget: backbone=small; TAIL",
     ),
     # Pretraining.
     "pretraining steps": (pretraining(steps=21), BELOW_PRETRAINING),
     "pretraining learning rate": (pretraining(training={"learning_rate": 2e-3}), BELOW_PRETRAINING),
     "pretraining width": (pretraining(hidden_size=16), BELOW_PRETRAINING),
     "vocabulary": (pretraining(vocabulary=1100), f"train_tokenizer; tokenize; {BELOW_PRETRAINING}"),
+    "one pretraining for all seeds": (
+        pretraining(seed=1),
+        "train_intermediate train_target predict embed mine score: seed=2; TAIL",
+    ),
     "longest position": (pretraining(max_positions=130), f"train_tokenizer; tokenize; {BELOW_PRETRAINING}"),
     # Recipes and intermediate training.
     "intermediate learning rate": (intermediate(learning_rate=2e-3), OF_MULTI),
@@ -120,51 +139,71 @@ CASES: dict[str, tuple[dict, str]] = {
     "target learning rate": (target(learning_rate=2e-3), EVERY_MODEL),
     "target epochs": (target(epochs=2), EVERY_MODEL),
     "target dropout": (target(dropout=0.0), EVERY_MODEL),
+    "target precision": (target(precision="fp32"), EVERY_MODEL),
     "pooling of the heads": (target(pooling="mean"), EVERY_MODEL),
     "selection": (target(eval_examples=19), EVERY_MODEL),
     "frozen layers": (target(frozen_layers=1), EVERY_MODEL),
+    "pairs in one softmax": (target(softmax_pairs=4), EVERY_MODEL),
     "two settings swapped": (target(adam_beta1=0.999, adam_beta2=0.9), EVERY_MODEL),
     "settings of one target": (
         {"target": {"tasks": {"udpos": {"epochs": 2}}}},
-        "train_target predict score: target=udpos; TAIL",
+        "train_target predict score profile_budget: target=udpos; TAIL",
     ),
     "stride of one target": (
         {"target": {"tasks": {"xquad": {"doc_stride": 32}}}},
-        "train_target predict score: target=xquad; TAIL",
+        "train_target predict score profile_budget: target=xquad; TAIL",
     ),
     "length of one target": (
         {"target": {"tasks": {"pawsx": {"max_length": 48}}}},
-        "train_target predict score: target=pawsx; TAIL",
+        "train_target predict score profile_budget: target=pawsx; TAIL",
     ),
     "a target with a chain": (
         {"tasks": {"xcopa": {"train_chain": ["siqa"]}}},
-        "prepare tokenize: task=siqa; train_target predict score: target=xcopa; TAIL",
+        "prepare tokenize: task=siqa; train_target predict score profile_budget: target=xcopa; TAIL",
+    ),
+    # How models are kept: predictions read them, and what they say stays the same.
+    "compact model files": (
+        {"model_files": "compact"},
+        f"train_intermediate; {BELOW_TRAINING}: target={TRAINED}; {RETRIEVAL}; TAIL",
     ),
     # Budget points.
-    "a depth less": ({"budget": {"depths": ["full"]}}, "TAIL"),
+    "a depth less": ({"budget": {"depths": ["full"]}}, f"profile_budget: target={TRAINED}; TAIL"),
     "a depth more": (
         {"budget": {"depths": ["full", 1, 2]}},
-        "train_target: depth=2; predict score: point=d2-lfull-fp32; TAIL",
+        f"train_target: depth=2; predict score: point=d2-lfull-fp32; profile_budget: target={TRAINED}; TAIL",
     ),
     "a length more": (
         {"budget": {"max_lengths": ["full", 32]}},
-        "predict embed mine score: point=dfull-l32-fp32|d1-l32-fp32; TAIL",
+        "predict embed mine score: point=dfull-l32-fp32|d1-l32-fp32; profile_budget; TAIL",
     ),
+    "a precision more": (
+        {"budget": {"precisions": ["fp32", "int8"]}},
+        "predict embed mine score: point=dfull-lfull-int8|d1-lfull-int8; profile_budget; TAIL",
+    ),
+    "the cost that budgets are counted in": ({"budget": {"axis": "memory"}}, "curves claims report"),
+    "budgets as they are": ({"budget": {"scale": "absolute"}}, "curves claims report"),
+    "the window": ({"budget": {"window": [0.7, 1.0]}}, "curves claims report"),
+    "budgets": ({"budget": {"budgets": [0.8]}}, "claims report"),
+    "what claims are meant for": ({"budget": {"languages": "random", "examples": "fixed"}}, "claims report"),
+    "error rate and margin": ({"budget": {"alpha": 0.1, "margin": 2.0}}, "claims report"),
     # Retrieval.
-    "the headline layer": ({"retrieval": {"layer": 2}}, "TAIL"),
+    "the headline layer": (
+        {"retrieval": {"layer": 2}},
+        "profile_budget: target=tatoeba; costs curves claims summarise report",
+    ),
     "layers": ({"retrieval": {"layers": [0, 1]}}, f"{RETRIEVAL}; TAIL"),
     "pooling of sentences": ({"retrieval": {"pooling": "first"}}, f"{RETRIEVAL}; TAIL"),
     "length of sentences": ({"retrieval": {"max_length": 16}}, f"{RETRIEVAL}; TAIL"),
     # Tasks, as the experiment reads them.
     "a task's licence": ({"tasks": {"udpos": {"licence": "other"}}}, "report"),
-    "a task's group": ({"tasks": {"udpos": {"group": "classification"}}}, "TAIL"),
+    "a task's group": ({"tasks": {"udpos": {"group": "classification"}}}, "summarise report"),
     "a task's prompt": (
         {"tasks": {"xcopa": {"columns": {"prompt": "{premise} {question}"}}}},
-        "prepare tokenize: task=xcopa; train_target predict score: target=xcopa; TAIL",
+        "prepare tokenize: task=xcopa; train_target predict score profile_budget: target=xcopa; TAIL",
     ),
     "a task's metric": (
         {"tasks": {"xquad": {"metrics": ["f1"]}}},
-        "train_target predict score: target=xquad; TAIL",
+        "train_target predict score profile_budget: target=xquad; TAIL",
     ),
 }
 
@@ -205,16 +244,16 @@ def test_words_name_the_setting_and_its_values(finished, planner, tmp_path):
 
 def test_words_when_nothing_is_there(planner, tmp_path):
     path = write(tmp_path / "edited.yaml", tiny())
-    assert planner(Path(tmp_path), path)[2] == "Nothing is there yet: 180 jobs will run."
+    assert planner(Path(tmp_path), path)[2] == "Nothing is there yet: 168 jobs will run."
 
 
 def test_words_when_nothing_is_to_do(finished, planner, tmp_path):
-    assert "Nothing will run: all 180 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
+    assert "Nothing will run: all 168 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
 
 
 def test_jobs_with_an_encoder_ask_for_a_gpu_where_the_experiment_has_one(planner, tmp_path):
     planner(tmp_path, write(tmp_path / "edited.yaml", merged(tiny(), {"runtime": {"gpus": 1}})))
     asked = {rule: planner.answer["gpus"][output] for rule, output in planner.answer["planned"]}
-    with_encoder = {"pretrain", "train_intermediate", "train_target", "predict", "embed"}
+    with_encoder = {"pretrain", "train_intermediate", "train_target", "predict", "embed", "profile_budget"}
     assert asked == {rule: int(rule in with_encoder) for rule in asked}
     assert with_encoder < set(asked)

@@ -142,7 +142,7 @@ def test_a_study_of_fewer_languages_has_no_official_mean():
 
 def test_official_languages_are_those_of_the_task_files():
     counts = {"pawsx": 7, "xnli": 15, "udpos": 33, "panx": 40, "xquad": 11, "mlqa": 7, "tydiqa": 9, "bucc": 4}
-    counts |= {"tatoeba": 36, "xcopa": 11, "udpos_r": 38, "panx_r": 48, "xquad_r": 12, "tatoeba_r": 41}
+    counts |= {"tatoeba": 36, "xcopa": 11, "udpos_r": 38, "panx_r": 48, "xquad_r": 12, "tatoeba_reader": 41}
     counts |= {"mewslix": 11, "lareqa": 11}
     for benchmark in definitions():
         for member in benchmark.members:
@@ -252,7 +252,7 @@ def test_published_stands_beside_ours_with_the_same_protocol():
     assert (row["ours"], row["published"], row["difference"]) == ("70", "76.6", "-6.6")
     row = next(r for r in made if (r["target"], r["language"]) == ("tatoeba", "de"))
     assert (row["ours"], row["published"], row["difference"]) == ("30", "63.9", "-33.9")
-    assert {r["target"] for r in made} == {"xquad", "tatoeba"}
+    assert {r["target"] for r in made} == {"xquad", "tatoeba", "xtreme"}
 
 
 @pytest.mark.parametrize(
@@ -260,6 +260,10 @@ def test_published_stands_beside_ours_with_the_same_protocol():
     [
         ({"certainty": "recalled"}, "certainty"),
         ({"scores": [{"target": "x", "protocol": "p", "metric": "m"}]}, "needs `value` or `languages`"),
+        ({"scores": [{"target": "x", "metric": "m", "value": 1.0}]}, "or `benchmark` instead of the three"),
+        ({"scores": [{"benchmark": "xtreme", "target": "x", "value": 1.0}]}, "or `benchmark` instead of the three"),
+        ({"scores": [{"benchmark": "xtreme", "groups": ["reading"], "value": 1.0}]}, "groups"),
+        ({"scores": [{"benchmark": "xtreme", "languages": {"de": 1.0}}]}, "a benchmark `value`"),
         (
             {"scores": [{"target": "x", "protocol": "p", "metric": "m", "value": 1.0}] * 2},
             "said twice: s, x, p, all, m",

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import statistics
-import subprocess
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -300,36 +296,3 @@ def test_what_a_submission_depends_on():
     assert set(spec["absent"]) == {m.name for m in benchmark_of("xtreme").members if m.task != "xnli"}
     assert (spec["absent"]["tatoeba"], spec["absent"]["mlqa"]) == ("not under this budget", "not in this experiment")
     assert spec["members"][0]["task"]["labels"] == get_task("xnli").labels
-
-
-# --- against evaluate.py itself: STILTS_XTREME is a checkout, STILTS_SEQEVAL a Python that has seqeval 0.0.12
-
-HERE, SEQEVAL = os.environ.get("STILTS_XTREME"), os.environ.get("STILTS_SEQEVAL")
-
-
-@pytest.mark.skipif(not (HERE and SEQEVAL), reason="STILTS_XTREME and STILTS_SEQEVAL name no checkout and Python")
-def test_evaluate_reads_the_submission_and_prints_our_scores(tmp_path):
-    ours = {}
-    for name in TASKS:
-        if name == "xcopa":
-            continue
-        member = next(m for m in benchmark_of("xtreme").members if m.name == name)
-        one, predicted, examples, lines = made(name, languages=member.languages)
-        found = judge_pairs(one, predicted, "mean", examples) if one.retrieval else judge(one, predicted, examples)
-        kept = [m.value for p, _, m in found if p in ("standard", "xtreme-f1", "layer14-mean")]
-        ours[name] = statistics.fmean(kept)
-        for kind in ("predictions", "labels"):
-            (tmp_path / kind / name).mkdir(parents=True)
-        for file, text in submission_files(one, predicted, examples, 14):
-            language = file.removeprefix("test-").split(".")[0]
-            (tmp_path / "predictions" / name / file).write_text(text, encoding="utf-8")
-            gold = official_gold(name, examples, lines, language)
-            (tmp_path / "labels" / name / file).write_text(gold, encoding="utf-8")
-    program = (
-        "import json, sys; from evaluate import evaluate; "
-        "print(json.dumps({k: v['avg_metric'] for k, v in evaluate(sys.argv[1], sys.argv[2], 'xtreme')[1].items()}))"
-    )
-    command = [SEQEVAL, "-c", program, str(tmp_path / "predictions"), str(tmp_path / "labels")]
-    done = subprocess.run(command, cwd=Path(HERE), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout.splitlines()[-1]) == pytest.approx(ours)

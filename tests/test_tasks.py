@@ -23,8 +23,10 @@ XTREME_40 = codes(
     "vi yo zh"
 )
 UDPOS_33 = XTREME_40 - codes("bn jv ka ml ms my sw")
+TATOEBA_36 = XTREME_40 - codes("en ms my yo")
 XQUAD_11 = codes("en es de el ru tr ar vi th zh hi")
 LANGUAGES = {
+    "tatoeba": TATOEBA_36,
     "xnli": codes("ar bg de el en es fr hi ru sw th tr ur vi zh"),
     "pawsx": codes("de en es fr ja ko zh"),
     "xcopa": codes("et ht id it qu sw ta th tr vi zh"),
@@ -36,9 +38,11 @@ LANGUAGES = {
     "xquad_r": XQUAD_11 | {"ro"},
     "mlqa": codes("en es de ar hi vi zh"),
     "tydiqa": codes("en ar bn fi id ko ru sw te"),
+    **dict.fromkeys(("tatoeba_r", "tatoeba_reader", "tatoeba_dual"), TATOEBA_36 | codes("az lt pl uk ro")),
 }
 COUNTS = {"xnli": 15, "pawsx": 7, "udpos": 33, "xquad": 11, "tydiqa": 9, "tatoeba": 36, "xcopa": 11, "panx": 40}
 COUNTS |= {"mlqa": 7, "udpos_r": 38, "panx_r": 48, "xquad_r": 12}
+COUNTS |= dict.fromkeys(("tatoeba_r", "tatoeba_reader", "tatoeba_dual"), 41)
 INTERMEDIATES = codes("anli+ mnli qqp squad2 squad1 hellaswag ccg cosmosqa csqa")
 
 
@@ -84,7 +88,15 @@ def test_training_paths():
     assert paths == {**dict.fromkeys(COUNTS), "xnli": "mnli", "xquad": "squad1", "xcopa": "copa"}
     assert {t: get_task(t).train_chain for t in COUNTS if get_task(t).train_chain} == {"xcopa": ["siqa"]}
     owners = {name: get_task(name).model_of for name in COUNTS if get_task(name).model_of}
-    assert owners == {"mlqa": "xquad", "xquad_r": "xquad", "udpos_r": "udpos", "panx_r": "panx"}
+    readers = dict.fromkeys(("mlqa", "xquad_r", "tatoeba_reader"), "xquad")
+    assert owners == {**readers, "udpos_r": "udpos", "panx_r": "panx", "tatoeba_dual": "lareqa"}
+
+
+def test_the_three_tatoebas_of_xtreme_r_are_the_same_sentences():
+    plain, *others = (get_task(name) for name in ("tatoeba_r", "tatoeba_reader", "tatoeba_dual"))
+    for other in others:
+        assert other.source.model_copy(update={"world": ""}) == plain.source
+        assert (other.columns, other.languages, other.quirks) == (plain.columns, plain.languages, plain.quirks)
 
 
 def test_unknown_task_names_the_closest():

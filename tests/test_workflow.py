@@ -39,8 +39,7 @@ def test_every_cell_of_the_grid_has_a_score(place, study):
     wanted = {
         (recipe, target, language, point, str(seed))
         for target in study.grid.targets
-        for _, recipe, seed in study.arms(target)
-        for point in study.points_of(target)
+        for _, recipe, seed, point in study.runs(target)
         for language in study.languages(target)
     }
     assert wanted <= found
@@ -49,6 +48,26 @@ def test_every_cell_of_the_grid_has_a_score(place, study):
     assert all(0 <= float(r["value"]) <= 100 and int(r["n"]) > 0 for r in rows)
     columns = "experiment,backbone,recipe,target,protocol,language,budget_point,seed,metric,value,n,higher_is_better"
     assert ",".join(rows[0]) == columns
+
+
+def test_every_point_and_every_training_run_has_its_costs(place, study):
+    root = place / "results/tiny"
+    rows = list(csv.DictReader((root / "costs.csv").open(newline="")))
+    for target in study.grid.targets:
+        for point in study.points_of(target):
+            mine = [r for r in rows if (r["target"], r["point"]) == (target, point)]
+            found = {(r["language"], r["cost"]) for r in mine if r["value"]}
+            assert {("", "parameters_encoder"), ("", "memory"), ("", "latency_p90"), ("", "throughput")} <= found
+            assert {(k, c) for k in (*study.languages(target), "mean") for c in ("tokens", "flops")} <= found
+            empty = {r["cost"] for r in mine if not r["value"]}
+            assert empty == {"latency_p99", "energy"}  # too few queries, no counter
+            assert all(r["note"] for r in mine if not r["value"])
+    depths = {r["point"]: float(r["value"]) for r in rows if r["target"] == "pawsx" and r["cost"] == "flops"}
+    assert 1.9 < depths["dfull-lfull-fp32"] / depths["d1-lfull-fp32"] < 2.0  # half the layers, the same head
+    runs = list(csv.DictReader((root / "training_costs.csv").open(newline="")))
+    there = {p.parent.relative_to(root / "models").as_posix() for p in root.glob("models/**/manifest.json")}
+    assert len(runs) == len([place for place in there if not place.startswith("random-init/")])
+    assert all(float(r["flops"]) > 0 and float(r["cpu_seconds"]) > 0 and float(r["memory_peak"]) > 1e7 for r in runs)
 
 
 def test_budget_points_reach_models_and_scores(place):

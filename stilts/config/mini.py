@@ -9,6 +9,7 @@ from __future__ import annotations
 OPTIMIZER = {"adam_beta2": 0.98, "adam_epsilon": 1e-6, "weight_decay": 0.01, "dropout": 0.0}
 
 PRETRAINING = {
+    "seed": 1,
     "layers": 4,
     "hidden_size": 96,
     "heads": 4,
@@ -46,6 +47,9 @@ TARGET = {
         "xcopa": {"epochs": 2},
     },
 }
+
+# Eight points. Half the layers: is what intermediate training changes at the top of the encoder still there without it?
+BUDGET = {"depths": ["full", 2], "max_lengths": ["full", 24], "precisions": ["fp32", "int8"]}
 
 # The artificial words cannot be put in an English sentence; the world's COPA is large enough to be learnt at once.
 TASKS = {

@@ -21,6 +21,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 CONTROLS = ("random-init", "blind")
+COUNTED_AXES = ("flops", "flops_slots", "memory", "disk")  # the others are measured
 
 
 def _optional(field: FieldInfo) -> FieldInfo:
@@ -42,6 +43,11 @@ class Optimizer(Strict):
     adam_beta2: Fraction = Field(0.999, description="AdamW: decay of the second moment.")
     adam_epsilon: float = Field(1e-8, gt=0, description="AdamW: term that keeps the denominator from 0.")
     dropout: Fraction = Field(0.1, description="Dropout of the hidden states, the attention weights and the head.")
+    precision: Literal["auto", "fp32", "bf16"] = Field(
+        "auto",
+        description="Number format of training; weights and updates are fp32 in all. `auto`: bf16 on a GPU that has "
+        "it, fp32 elsewhere; the choice is in run.json.",
+    )
 
 
 class Training(Optimizer):
@@ -52,6 +58,11 @@ class Training(Optimizer):
     max_length: Positive = Field(256, description="Longest sequence in sub-words, special tokens included.")
     query_length: Positive = Field(
         96, description="Answer and entity retrieval: longest query in sub-words; `max_length` is the candidates'."
+    )
+    softmax_pairs: Count = Field(
+        0,
+        description="Answer and entity retrieval: pairs in one softmax, so that a query is told from the candidates of "
+        "as many pairs; a batch is taken in such groups, in its order. 0: the whole batch.",
     )
     doc_stride: Positive = Field(
         128,
@@ -75,6 +86,11 @@ class Pretraining(Strict):
     """Masked-LM pretraining of a backbone by the workflow itself (stand-ins only)."""
 
     corpus: Name = Field("mlm_text", description="Task of kind masked_lm whose text is read.")
+    seed: Count | None = Field(
+        None,
+        description="Seed of the one pretraining that all seeds of the grid start from, as they do from a public "
+        "backbone; null: one pretraining a seed.",
+    )
     layers: Positive = Field(12, description="Transformer layers.")
     hidden_size: Positive = Field(768, description="Width of the hidden states.")
     heads: Positive = Field(12, description="Attention heads.")
@@ -220,7 +236,7 @@ class Grid(Strict):
         default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"], description="Target tasks."
     )
     seeds: list[Count] = Field(
-        default_factory=lambda: [1, 2],
+        default_factory=lambda: [1, 2, 3],
         description="Repetitions; one seed fixes data order and head initialisation in every arm.",
     )
     controls: list[Literal["random-init", "blind"]] = Field(
@@ -248,9 +264,51 @@ class Budget(Strict):
         default_factory=lambda: ["full"],
         description="Longest sequence at prediction; `full` is the length of training.",
     )
-    precisions: list[Literal["fp32"]] = Field(
-        default_factory=lambda: ["fp32"], description="Number format at prediction."
+    precisions: list[Literal["fp32", "bf16", "int8", "fp8"]] = Field(
+        default_factory=lambda: ["fp32"],
+        description="Number formats of the encoder at prediction; int8 needs a CPU, fp8 a GPU that has it.",
     )
+    measure: bool = Field(
+        True, description="Whether latency, throughput, memory and energy of every point are measured."
+    )
+    queries: Positive = Field(
+        64, description="Test examples answered one by one for the latency of a point; p90 takes 64, p99 takes 662."
+    )
+    axis: Name = Field(
+        "flops", description="Cost that budgets are counted in: a name of the column `cost` of costs.csv."
+    )
+    scale: Literal["share", "absolute"] = Field(
+        "share",
+        description="Budgets in units of the cost itself, or as shares of what a target costs on all of the first "
+        "backbone under its first budget point.",
+    )
+    budgets: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: [0.6, 1.0], description="Budgets at which recipes are compared with `none`."
+    )
+    window: list[Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: [0.6, 1.0],
+        min_length=2,
+        max_length=2,
+        description="Lowest and highest budget of the area under the curve, fixed before the results are seen.",
+    )
+    examples: Literal["random", "fixed"] = Field(
+        "random", description="Whether a claim is meant for other test examples too, or for these alone."
+    )
+    languages: Literal["fixed", "random"] = Field(
+        "fixed", description="Whether a claim is meant for these languages alone, or for others of their kind too."
+    )
+    alpha: float = Field(0.05, gt=0, lt=0.5, description="Error rate of a test; intervals hold 1 - alpha.")
+    margin: float = Field(
+        1.0, gt=0, description="Difference in points that matters: power is given for it, less than it is no gain."
+    )
+
+    @model_validator(mode="after")
+    def _rising(self) -> Budget:
+        if self.window[0] >= self.window[1]:
+            raise ValueError("`window` must rise: the lowest budget, then the highest")
+        if len(set(self.budgets)) < len(self.budgets):
+            raise ValueError("`budgets` names a budget twice")
+        return self
 
 
 class Retrieval(Strict):
@@ -275,7 +333,18 @@ class Runtime(Strict):
         0,
         description="GPUs that a job with an encoder asks for; a result that the store holds asks for none.",
     )
+    gpu_share: Positive = Field(
+        1, description="Jobs that may share one GPU of this machine at a time; short runs leave much of it idle."
+    )
     resident_worker: bool = Field(True, description="Fork local jobs from one process that has imported torch already.")
+    checkpoints: str = Field(
+        "results/.checkpoints",
+        min_length=1,
+        description="Folder for the state of unfinished training, on any disk; a stopped run goes on from there.",
+    )
+    checkpoint_minutes: float = Field(
+        10, ge=0, allow_inf_nan=False, description="Minutes between two checkpoints of a run; 0: never any."
+    )
 
 
 class Config(Strict):
@@ -321,10 +390,15 @@ class Config(Strict):
         default_factory=lambda: mini.INTERMEDIATE, validate_default=True, description="Intermediate training."
     )
     target: Phase = Field(default_factory=lambda: mini.TARGET, validate_default=True, description="Target training.")
-    budget: Budget = Field(default_factory=Budget)
+    budget: Budget = Field(default_factory=lambda: mini.BUDGET, validate_default=True)
     retrieval: Retrieval = Field(default_factory=Retrieval)
     world: World = Field(default_factory=World, description="The mini world (provider: mini).")
     runtime: Runtime = Field(default_factory=Runtime)
+    model_files: Literal["full", "compact"] = Field(
+        "full",
+        description="How trained models are kept. `full`: a folder that `AutoModel.from_pretrained` loads; `compact`: "
+        "the difference to the backbone, with the same predictions (`make export-model` writes it in full).",
+    )
     store: str | None = Field(
         "results/.store",
         description="Folder of finished results by all that made them, from which equal jobs are served; several "
@@ -341,5 +415,5 @@ class Config(Strict):
     def _ordinary_with_real_data(cls, raw: Any) -> Any:
         # The mini world's learning rates and prompts must not slip into an experiment on real data.
         if isinstance(raw, dict) and raw.get("provider", "mini") != "mini":
-            return {"tasks": {}, "intermediate": {}, "target": {}, **raw}
+            return {"tasks": {}, "intermediate": {}, "target": {}, "budget": {}, **raw}
         return raw

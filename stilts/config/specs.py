@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from stilts.budget.training import example_of, phases_of
 from stilts.config.models import Recipe, altered
-from stilts.config.study import Study
+from stilts.config.recipes import starts_first
+from stilts.config.study import Study, parts_of
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
-from stilts.tasks.published import published
+from stilts.tasks.claims import claims
+from stilts.tasks.published import averaged, published
 from stilts.tasks.spec import TaskSpec
 
 # What only people read of a task; it reaches the report and nothing else.
@@ -88,7 +91,7 @@ class Specs:
     def pretrain(self, backbone: str, seed: int) -> dict:
         """How a stand-in is pretrained."""
         made = self.study.backbone(backbone).pretraining
-        raw = made.model_dump(exclude={"corpus", "vocabulary", "character_coverage", "tokenizer_lines"})
+        raw = made.model_dump(exclude={"corpus", "seed", "vocabulary", "character_coverage", "tokenizer_lines"})
         return {"pretraining": raw, "seed": seed}
 
     def randomise(self, backbone: str, seed: int) -> dict:
@@ -108,6 +111,8 @@ class Specs:
             "seed": seed,
             "source_language": self.config.source_language,
         }
+        if self.config.model_files == "compact":
+            spec["model_files"] = "compact"
         if made.translated:
             spec["translated"] = {"languages": made.translated, "source_rows": made.source_rows}
         if made.masked_lm:
@@ -137,6 +142,9 @@ class Specs:
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
+        if self.config.model_files == "compact":
+            # No prediction sees the difference where all of them read the matrices as bfloat16.
+            spec |= {"model_files": "compact", "half": set(self.config.budget.precisions) == {"bf16"}}
         steps = self.study.chain(target)
         if steps:
             spec["chain"] = [
@@ -147,12 +155,13 @@ class Specs:
     def predict(self, recipe: str, target: str, point: str) -> dict:
         """How a target is predicted at a budget point."""
         settings = self.config.target.of(self.study.owner(target))
-        cut = point.split("-")[1].removeprefix("l")
+        _, cut, precision = parts_of(point)
         return {
             "task": slim(self.study.task(target), JUDGED),
             "dev_task": slim(self.study.task(self.study.dev_task(target)), JUDGED),
             "settings": {"pooling": settings.pooling, "doc_stride": settings.doc_stride},
             "max_length": settings.max_length if cut == "full" else min(settings.max_length, int(cut)),
+            "precision": precision,
             "source_language": self.config.source_language,
             "blind": recipe == "blind",
         }
@@ -161,13 +170,14 @@ class Specs:
         """How the sentences of a target are embedded at a budget point: as a dual encoder was trained to, or swept."""
         retrieval, dual = self.config.retrieval, self.study.task(target).dual
         settings = self.config.target.of(self.study.owner(target)) if dual else retrieval
-        cut = point.split("-")[1].removeprefix("l")
+        _, cut, precision = parts_of(point)
         length = settings.max_length if cut == "full" else min(settings.max_length, int(cut))
         if dual:
             lengths = {"max_length": length, "query_length": min(settings.query_length, length)}
             dev = {"dev_task": self.study.dev_task(target), "source_language": self.config.source_language}
-            return {"pooling": settings.pooling, **lengths, **dev}
-        return {"layers": retrieval.layers, "pooling": retrieval.pooling, "max_length": length}
+            return {"pooling": settings.pooling, "precision": precision, **lengths, **dev}
+        sweep = {"layers": retrieval.layers, "pooling": retrieval.pooling}
+        return {**sweep, "max_length": length, "precision": precision}
 
     def mine(self, target: str) -> dict:
         """How nearest neighbours are searched."""
@@ -188,6 +198,60 @@ class Specs:
         if self.study.task(target).swept:
             spec["retrieval"] = self.config.retrieval.model_dump(include={"pooling"})
         return spec
+
+    def count_costs(self) -> dict:
+        """What is counted: the work of each target at each budget point, and of every training run."""
+        return {"experiment": self.config.experiment, **self._trained(), "targets": self._counted()}
+
+    def profile_budget(self, backbone: str, target: str) -> dict:
+        """What is measured of a target, and how; threads and queries change what the clock says."""
+        task = self.study.task(target)
+        return {
+            "experiment": self.config.experiment,
+            "backbone": backbone,
+            "target": target,
+            "labels": task.labels,
+            "layer": str(self.config.retrieval.layer) if task.swept else "",
+            "points": self.study.points_of(target),
+            "how": {p: self._how(target, p) for p in self.study.points_of(target)},
+            "queries": self.config.budget.queries,
+            "threads": self.config.runtime.threads,
+        }
+
+    def costs(self) -> dict:
+        """Which training runs the costs of training and of recipes are made of."""
+        return self._trained() | {"targets": {t: self._target(t) for t in self.grid.targets}}
+
+    def trained_places(self) -> list[str]:
+        """Return the places below models/ of every training run, and of the backbones that are measured."""
+        spec = self.count_costs()
+        pairs = [(b, t, p) for b in spec["backbones"] for t, made in spec["targets"].items() for p in made["points"]]
+        return list(dict.fromkeys([*(p.place for p in phases_of(spec)), *(example_of(spec, *x) for x in pairs)]))
+
+    def _trained(self) -> dict:
+        g, starts = self.grid, starts_first(self.config, self.grid.recipes)
+        seeds = sorted({*g.seeds, *(g.control_seeds if g.controls else [])})
+        return {
+            "backbones": {b: {str(s): self.study.pretraining_seed(b, s) for s in seeds} for b in g.backbones},
+            "starts": {r: self.study.start(r) for r in starts if self.study.recipe(r).tasks},
+            **g.model_dump(include={"recipes", "seeds", "controls", "control_seeds"}),
+        }
+
+    def _target(self, target: str) -> dict:
+        owner = self.study.owner(target) if self.study.tuned(target) else ""
+        return {"owner": owner, "kind": self.study.task(target).kind, "points": self.study.points_of(target)}
+
+    def _counted(self) -> dict:
+        return {
+            t: self._target(t)
+            | {"labels": self.study.task(t).labels, "how": {p: self._how(t, p) for p in self.study.points_of(t)}}
+            for t in self.grid.targets
+        }
+
+    def _how(self, target: str, point: str) -> dict:
+        """Return how a target is read at a budget point: lengths, precision, pooling."""
+        whole = self.embed(target, point) if self.study.task(target).retrieval else self.predict("", target, point)
+        return {k: v for k, v in whole.items() if k not in ("task", "dev_task", "source_language", "blind")}
 
     def summarise(self) -> dict:
         """Which tables are made, and the cells they must hold."""
@@ -211,6 +275,37 @@ class Specs:
             "published": self._published(),
         }
 
+    def curves(self) -> dict:
+        """Which scores and costs the curves over the budget are made of."""
+        return self._measured("axis", "scale", "window")
+
+    def claims(self) -> dict:
+        """Which claims are tested, on which scores and costs, and how."""
+        settings = ("axis", "scale", "window", "budgets", "examples", "languages", "alpha", "margin")
+        return self._measured(*settings) | {
+            "claims": [claim.model_dump(exclude_defaults=True) for claim in claims()],
+            "stand_in": self.config.provider == "mini",
+        }
+
+    def _measured(self, *settings: str) -> dict:
+        """Return which runs there are, how their scores are named, and some settings of the budget."""
+        tasks = [self.study.task(t) for t in self.grid.targets]
+        return {
+            "experiment": self.config.experiment,
+            "source_language": self.config.source_language,
+            "backbones": list(self.grid.backbones),
+            "targets": [
+                {"task": t.task, "kind": t.kind, "variant": t.variant, "languages": self.study.languages(t.task)}
+                for t in tasks
+            ],
+            "recipes": list(self.grid.recipes),
+            "seeds": list(self.grid.seeds),
+            "budget_points": {t.task: self.study.points_of(t.task) for t in tasks},
+            "retrieval_layer": self.config.retrieval.layer,
+            "retrieval_pooling": self.config.retrieval.pooling,
+            "budget": self.config.budget.model_dump(include=set(settings)),
+        }
+
     def _benchmarks(self) -> list[dict]:
         """Return the benchmarks that have a target in the grid; the mini world has no official languages."""
         real = self.config.provider != "mini"
@@ -228,13 +323,16 @@ class Specs:
         ]
 
     def _published(self) -> list[list]:
-        """Return published values of the grid's targets; nothing of real data stands beside artificial languages."""
-        real = self.config.provider != "mini"
-        return [list(row) for row in published() if real and row.target in self.grid.targets]
+        """Return published values of the grid's targets, and means over some of them; nothing of real data stands
+        beside artificial languages.
+        """
+        real, here = self.config.provider != "mini", {*self.grid.targets}
+        return [list(row) for row in published() if real and averaged(row) <= here]
 
     def check(self) -> dict:
         """Which published numbers an experiment is held against: those of raw encoders, which take no training."""
-        return {"published": [row for row in self._published() if not self.study.tuned(row[1])]}
+        raw = {t for t in self.grid.targets if not self.study.tuned(t)}
+        return {"published": [row for row in self._published() if row[1] in raw]}
 
     def export(self, benchmark: str, backbone: str, recipe: str, point: str) -> dict:
         """Which predictions make a submission to a benchmark."""

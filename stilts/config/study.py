@@ -9,10 +9,16 @@ from stilts.config.load import resolve_task
 from stilts.config.models import Backbone, Config, Recipe
 from stilts.config.recipes import translated_rows, translations
 from stilts.errors import UserError, did_you_mean
-from stilts.tasks.arms import BEST, arms_of
+from stilts.tasks.arms import BEST, runs_of
 from stilts.tasks.benchmarks import EXPORTED, Member, benchmark_of, benchmarks
 from stilts.tasks.languages import canonical
 from stilts.tasks.spec import TaskSpec
+
+
+def parts_of(point: str) -> tuple[str, str, str]:
+    """Return depth, max length ("full" or a number in digits) and precision of a budget point."""
+    depth, length, precision = point.split("-")
+    return depth.removeprefix("d"), length.removeprefix("l"), precision
 
 
 class Study:
@@ -63,13 +69,17 @@ class Study:
     def models(self) -> list[tuple[str, str, str, str, int]]:
         """Return (backbone, recipe, target, depth, seed) of every tuned model that the grid's targets read."""
         wanted = [
-            (b, r, self.owner(t), point.split("-")[0].removeprefix("d"), s)
+            (b, r, self.owner(t), parts_of(point)[0], s)
             for t in self.grid.targets
             if self.tuned(t)
-            for b, r, s in self.arms(t)
-            for point in self.points_of(t)
+            for b, r, s, point in self.runs(t)
         ]
         return list(dict.fromkeys(wanted))
+
+    def pretraining_seed(self, backbone: str, seed: int) -> int | None:
+        """Return the seed that a backbone of the workflow's own is pretrained with for a seed of the grid."""
+        made = self.backbone(backbone).pretraining if self.backbone(backbone).source == "pretrain" else None
+        return None if made is None else seed if made.seed is None else made.seed
 
     def backbone(self, name: str) -> Backbone:
         """Return a backbone by name."""
@@ -159,10 +169,11 @@ class Study:
         depths = budget.depths if self.task(target).trainable else ["full"]
         return [f"d{d}-l{n}-{p}" for d in depths for n in budget.max_lengths for p in budget.precisions]
 
-    def arms(self, target: str) -> list[tuple[str, str, int]]:
-        """Return (backbone, recipe, seed) of every run of a target, controls last."""
-        g = self.grid
-        return arms_of(self.task(target).kind, g.backbones, g.recipes, g.seeds, g.controls, g.control_seeds)
+    def runs(self, target: str) -> list[tuple[str, str, int, str]]:
+        """Return (backbone, recipe, seed, budget point) of every score of a target, controls last."""
+        g, kind = self.grid, self.task(target).kind
+        axes = (g.backbones, g.recipes, g.seeds, g.controls, g.control_seeds)
+        return runs_of(kind, self.points_of(target), *axes)
 
     def candidates(self, recipe: str) -> list[str]:
         """Return the recipes that an arm draws on: all of the grid for best-per-target, else itself."""

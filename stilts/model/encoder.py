@@ -6,7 +6,7 @@ and the numbers are the same (tests compare outputs and gradients), and every fo
 `AutoModel.from_pretrained`.
 
 A batch is flat: `ids` [N] int64 over all sequences end to end, `lengths` of the sequences, whose sum is N.
-Linear layers see the N real tokens only; attention alone lays the sequences out as a padded block.
+No layer sees padding but a few rows behind the sequences; how attention lays them out: stilts/model/attention.py.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stilts.errors import UserError
+from stilts.model.attention import attend
+from stilts.model.layout import Layout
+from stilts.model.linear import Linear, linear
 
 
 @dataclass(frozen=True)
@@ -79,40 +82,6 @@ class EncoderConfig:
         return self.max_position_embeddings - self.pad_token_id - 1
 
 
-class Layout:
-    """Where the tokens of flat sequences lie in the padded block that attention needs.
-
-    lengths: [B] tokens of each sequence, on the CPU; device: where the batch lies. Attributes: `starts` [B] index of
-    each first token, `positions` [N] index inside the sequence, `index` [N] index inside the flattened B x T block
-    (None when nothing is padded),
-    `mask` [B, 1, 1, T] bool, True at real tokens (None when nothing is padded).
-    """
-
-    def __init__(self, lengths: Tensor, device: torch.device | str = "cpu"):
-        self.batch, self.longest, self.total = len(lengths), int(lengths.max()), int(lengths.sum())
-        self.lengths = lengths = lengths.to(device)
-        self.starts = lengths.cumsum(0) - lengths
-        self.positions = torch.arange(self.total, device=lengths.device) - self.starts.repeat_interleave(lengths)
-        self.index = self.mask = None
-        if self.total != self.batch * self.longest:
-            row = torch.arange(self.batch, device=lengths.device).repeat_interleave(lengths)
-            self.index = row * self.longest + self.positions
-            self.mask = (torch.arange(self.longest, device=lengths.device) < lengths[:, None])[:, None, None]
-
-    def pad(self, flat: Tensor, fill: float = 0.0) -> Tensor:
-        """Return [B, T, ...] from flat [N, ...]; missing places hold `fill`."""
-        shape = (self.batch, self.longest, *flat.shape[1:])
-        if self.index is None:
-            return flat.view(shape)
-        block = flat.new_full((self.batch * self.longest, *flat.shape[1:]), fill)
-        return block.index_copy(0, self.index, flat).view(shape)
-
-    def flatten(self, block: Tensor) -> Tensor:
-        """Return flat [N, ...] from [B, T, ...]; the inverse of `pad`."""
-        flat = block.reshape(self.batch * self.longest, *block.shape[2:])
-        return flat if self.index is None else flat.index_select(0, self.index)
-
-
 class Embeddings(nn.Module):
     """Word, position and (constant) type embeddings, normalised."""
 
@@ -126,8 +95,9 @@ class Embeddings(nn.Module):
         self.first_position = config.pad_token_id + 1
 
     def forward(self, ids: Tensor, layout: Layout, dropout: float) -> Tensor:
-        positions = self.position_embeddings(layout.positions + self.first_position)
-        summed = self.word_embeddings(ids) + positions + self.token_type_embeddings.weight[0]
+        spare = (0, layout.rows - layout.total)  # see Layout
+        positions = self.position_embeddings(F.pad(layout.positions, spare) + self.first_position)
+        summed = self.word_embeddings(F.pad(ids, spare)) + positions + self.token_type_embeddings.weight[0]
         return F.dropout(self.LayerNorm(summed), dropout, self.training)
 
 
@@ -138,15 +108,15 @@ class SelfAttention(nn.Module):
         super().__init__()
         size = config.hidden_size
         self.heads = config.num_attention_heads
-        self.query, self.key, self.value = nn.Linear(size, size), nn.Linear(size, size), nn.Linear(size, size)
+        self.query, self.key, self.value = Linear(size, size), Linear(size, size), Linear(size, size)
+
+    def project(self, x: Tensor) -> Tensor:
+        """Return queries, keys and values side by side, [N, 3 * hidden]."""
+        parts = (self.query, self.key, self.value)
+        return linear(x, torch.cat([p.weight for p in parts]), torch.cat([p.bias for p in parts]))
 
     def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
-        projections = (self.query, self.key, self.value)
-        qkv = F.linear(x, torch.cat([p.weight for p in projections]), torch.cat([p.bias for p in projections]))
-        block = layout.pad(qkv).view(layout.batch, layout.longest, 3, self.heads, -1)
-        q, k, v = block.permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v, layout.mask, dropout if self.training else 0.0)
-        return layout.flatten(mixed.transpose(1, 2).reshape(layout.batch, layout.longest, -1))
+        return attend(self.project(x), layout, self.heads, dropout if self.training else 0.0)
 
 
 class Projection(nn.Module):
@@ -154,7 +124,7 @@ class Projection(nn.Module):
 
     def __init__(self, width: int, config: EncoderConfig):
         super().__init__()
-        self.dense = nn.Linear(width, config.hidden_size)
+        self.dense = Linear(width, config.hidden_size)
         self.LayerNorm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
 
     def forward(self, x: Tensor, residual: Tensor, dropout: float) -> Tensor:
@@ -178,7 +148,7 @@ class Intermediate(nn.Module):
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.intermediate_size)
+        self.dense = Linear(config.hidden_size, config.intermediate_size)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.gelu(self.dense(x))
@@ -208,6 +178,7 @@ class Encoder(nn.Module):
         self.encoder = nn.ModuleDict({"layer": nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))})
         self.dropout = 0.0
         self.frozen = 0
+        self.decays: list[float] = []  # what embedding rows that no run read were multiplied by, in order
 
     @property
     def device(self) -> torch.device:
@@ -230,8 +201,8 @@ class Encoder(nn.Module):
             self.embeddings.requires_grad_(False)
             self.layers[: count - 1].requires_grad_(False)
 
-    def forward(self, ids: Tensor, layout: Layout, visit=None) -> Tensor:
-        """Return the last hidden states [N, hidden] of flat ids [N].
+    def forward(self, ids: Tensor, layout: Layout, visit=None, depth: int | None = None) -> Tensor:
+        """Return the last hidden states [N, hidden] of flat ids [N]; with a depth those of its layer.
 
         visit(k, states): called with hidden state k (0: the embeddings) as it is made, so that a caller can pool
         every layer in one pass without keeping token states.
@@ -239,13 +210,13 @@ class Encoder(nn.Module):
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.frozen == 0):
             x = self.embeddings(ids, layout, self.dropout)
         if visit:
-            visit(0, x)
-        for k, layer in enumerate(self.layers, start=1):
+            visit(0, x[: layout.total])
+        for k, layer in enumerate(self.layers[:depth], start=1):
             with torch.set_grad_enabled(torch.is_grad_enabled() and k >= self.frozen):
                 x = layer(x, layout, self.dropout)
             if visit:
-                visit(k, x)
-        return x
+                visit(k, x[: layout.total])
+        return x[: layout.total]
 
 
 def initialise(module: nn.Module, std: float = 0.02) -> None:

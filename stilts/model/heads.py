@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stilts.model.encoder import EncoderConfig, Layout
+from stilts.model.linear import Linear, linear
+from stilts.model.loss import LOGITS, vocabulary_loss
 
 IGNORE = -100
 
@@ -86,34 +88,42 @@ class MaskedLMHead(nn.Module):
 
     def __init__(self, config: EncoderConfig, embedding: nn.Embedding):
         super().__init__()
-        self.dense = nn.Linear(config.hidden_size, config.hidden_size)
+        self.dense = Linear(config.hidden_size, config.hidden_size)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.bias = nn.Parameter(torch.zeros(config.vocab_size))
         self._embedding = [embedding]  # in a list: a tied weight, not a parameter of its own
 
     def forward(self, states: Tensor) -> Tensor:
         """Return logits [M, vocabulary] of the states [M, hidden] of masked positions."""
-        return F.linear(self.layer_norm(F.gelu(self.dense(states))), self._embedding[0].weight, self.bias)
+        return linear(self._read(states), self._embedding[0].weight, self.bias)
+
+    def _read(self, states: Tensor) -> Tensor:
+        return self.layer_norm(F.gelu(self.dense(states)))
 
     def loss(self, states: Tensor, layout: Layout, targets: Tensor) -> tuple[Tensor, int]:
         """targets [N], IGNORE at positions that are not predicted; returns the summed loss and their number."""
         here = (targets != IGNORE).nonzero().squeeze(1)
-        return F.cross_entropy(self(states[here]), targets[here], reduction="sum"), len(here)
+        if len(here) * len(self.bias) <= LOGITS:
+            return F.cross_entropy(self(states[here]), targets[here], reduction="sum"), len(here)
+        weight = self._embedding[0].weight
+        return vocabulary_loss(self._read(states[here]), weight, self.bias, targets[here]), len(here)
 
 
 class DualHead(nn.Module):
     """RoBERTa's pooler on `<s>` (or on the mean state), scaled to length 1: one tower for queries and candidates.
 
     Trained by an in-batch softmax with a learnable scale that begins at 100 (XTREME's third_party/bert.py).
+    softmax_pairs: pairs in one softmax, 0 for all of a batch; XTREME adds up the gradients of several small batches,
+    and a query is then told from the candidates of its own small batch alone.
     """
 
     SCALE = 100.0
 
-    def __init__(self, config: EncoderConfig, pooling: str):
+    def __init__(self, config: EncoderConfig, pooling: str, softmax_pairs: int = 0):
         super().__init__()
         self.dense = nn.Linear(config.hidden_size, config.hidden_size)
         self.logit_scale = nn.Parameter(torch.full((1,), self.SCALE))
-        self.pooling = pooling
+        self.pooling, self.softmax_pairs = pooling, softmax_pairs
 
     def forward(self, states: Tensor, layout: Layout) -> Tensor:
         """Return vectors of length 1, [B, hidden]."""
@@ -122,12 +132,16 @@ class DualHead(nn.Module):
     def loss(self, states: Tensor, layout: Layout) -> tuple[Tensor, int]:
         """Queries are the first half of the sequences, their candidates the second, in the same order.
 
-        Every query chooses among all candidates of the batch; returns the summed cross-entropy and the queries.
+        Every query chooses among the candidates of its group; returns the summed cross-entropy and the queries.
         """
         queries, candidates = self(states, layout).chunk(2)
-        logits = self.logit_scale * (queries @ candidates.T)
-        right = torch.arange(len(queries), device=logits.device)
-        return F.cross_entropy(logits, right, reduction="sum"), len(queries)
+        size = self.softmax_pairs or len(queries)
+        loss = torch.zeros((), device=states.device)
+        with torch.autocast(states.device.type, enabled=False):  # the scale would magnify the rounding of bf16
+            for asked, answers in zip(queries.float().split(size), candidates.float().split(size), strict=True):
+                right = torch.arange(len(asked), device=asked.device)
+                loss = loss + F.cross_entropy(self.logit_scale * (asked @ answers.T), right, reduction="sum")
+        return loss, len(queries)
 
 
 def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
@@ -139,8 +153,10 @@ def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
     return total / layout.lengths[:, None]
 
 
-def build_head(kind: str, config: EncoderConfig, outputs: int, pooling: str, dropout: float) -> nn.Module:
-    """Return the untrained head of a kind; outputs: labels or choices."""
+def build_head(
+    kind: str, config: EncoderConfig, outputs: int, pooling: str, dropout: float, softmax_pairs: int = 0
+) -> nn.Module:
+    """Return the untrained head of a kind; outputs: labels or choices; dropout, softmax_pairs: of its training."""
     if kind == "pair_classification":
         return SentenceHead(config, outputs, pooling, dropout)
     if kind == "multiple_choice":
@@ -150,5 +166,5 @@ def build_head(kind: str, config: EncoderConfig, outputs: int, pooling: str, dro
     if kind == "span_extraction":
         return SpanHead(config)
     if kind in ("answer_retrieval", "entity_retrieval"):
-        return DualHead(config, pooling)
+        return DualHead(config, pooling, softmax_pairs)
     raise ValueError(f"no head for tasks of kind {kind}")

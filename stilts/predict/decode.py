@@ -26,9 +26,10 @@ def decode_spans(items: Items, outputs: list[np.ndarray], nbest: int = NBEST) ->
     """Return example -> its n best spans over all windows, best first.
 
     A span is {start_logit, end_logit, char_start, char_end}; char_start -1 is "no answer" (its scores are the
-    smallest null score over the windows). A span must start where the window gives its first sub-word the most
-    context of all windows, and be at most MAX_ANSWER sub-words long; the n best such starts and the n best ends of
-    a window are combined: the rules of the SQuAD script.
+    smallest null score over the windows). The n best starts and the n best ends of a window are combined; of these
+    spans those stay that start where the window gives their first sub-word the most context of all windows, and are
+    at most MAX_ANSWER sub-words long: the rules of the SQuAD script. It takes its n best from all sub-words of a
+    window; here those of the question, which could never answer, take no place.
     """
     windows: dict[int, list[int]] = {}
     for i, example in enumerate(items.rows[:, 0]):
@@ -49,7 +50,7 @@ def _merge(items: Items, example: int, at: list[int], outputs: list[np.ndarray],
         first = int(bounds[k, 0])
         start, end = scores[1:, 0], scores[1:, 1]
         free = _most_context(bounds, k)
-        starts = [s for s in np.argsort(-start, kind="stable") if free[s]][:nbest]
+        starts = [s for s in np.argsort(-start, kind="stable")[:nbest] if free[s]]
         ends = np.argsort(-end, kind="stable")[:nbest]
         for s in starts:
             for e in ends:

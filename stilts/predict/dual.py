@@ -8,9 +8,9 @@ from torch import nn
 
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
+from stilts.predict.infer import in_batches
 from stilts.progress import Progress
 from stilts.tokens.dual import DualItems
-from stilts.tokens.sequences import token_budget_batches
 
 TOP = 20
 
@@ -33,12 +33,15 @@ def encode(
     out = np.zeros((len(examples), encoder.config.hidden_size), np.float32) if out is None else out
     lengths = np.asarray([len(items.sequence(int(e))) for e in examples], np.int64)
     with Progress("embed", len(examples)) as progress:
-        for chosen in token_budget_batches(lengths, budget):
+
+        def run(chosen: np.ndarray) -> None:
             layout = Layout(torch.from_numpy(lengths[chosen]), encoder.device)
             ids = np.concatenate([items.sequence(int(examples[i])) for i in chosen]).astype(np.int64)
-            states = encoder(torch.from_numpy(ids).to(encoder.device), layout)
-            out[chosen] = head(states, layout).float().cpu().numpy()
+            states = encoder(torch.from_numpy(ids).to(encoder.device), layout).float()
+            out[chosen] = head(states, layout).cpu().numpy()
             progress.update(len(chosen))
+
+        in_batches(lengths, budget, 1, run)
     return out
 
 

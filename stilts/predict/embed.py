@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from stilts.errors import UserError
 from stilts.model.device import best_device
 from stilts.model.encoder import Encoder, Layout
 from stilts.model.heads import pool
+from stilts.predict.infer import in_batches
 from stilts.progress import Progress
-from stilts.tokens.sequences import token_budget_batches
 from stilts.tokens.store import TokenSplit
 
 
@@ -45,19 +46,21 @@ def embed(
     room = min(spec["max_length"], encoder.config.max_length) - 2
     sequences = [np.concatenate(([split.cls], split.segment(int(r), segment)[:room], [split.sep])) for r in rows]
     lengths = np.asarray([len(s) for s in sequences], np.int64)
-    cut = encoder.layers[: layers[-1]]
     if out is None:
         out = np.zeros((len(layers), len(rows), encoder.config.hidden_size), np.float32)
     where = {layer: i for i, layer in enumerate(layers)}
     with Progress("embed", len(rows)) as progress:
-        for chosen in token_budget_batches(lengths, budget):
+
+        def run(chosen: np.ndarray) -> None:
             layout = Layout(torch.from_numpy(lengths[chosen]), encoder.device)
             ids = torch.from_numpy(np.concatenate([sequences[i] for i in chosen]).astype(np.int64)).to(encoder.device)
-            states = encoder.embeddings(ids, layout, 0.0)
-            for k in range(len(cut) + 1):
+
+            def keep(k: int, states: Tensor) -> None:
                 if k in where:
-                    out[where[k], chosen] = pool(states, layout, spec["pooling"]).float().cpu().numpy()
-                if k < len(cut):
-                    states = cut[k](states, layout, 0.0)
+                    out[where[k], chosen] = pool(states.float(), layout, spec["pooling"]).cpu().numpy()
+
+            encoder(ids, layout, keep, layers[-1])
             progress.update(len(chosen))
+
+        in_batches(lengths, budget, 1, run)
     return out

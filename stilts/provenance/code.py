@@ -23,7 +23,18 @@ NEUTRAL = (
     "stilts/data/bars.py",
     *(
         f"stilts/provenance/{name}.py"
-        for name in ("code", "contents", "environment", "key", "machine", "source", "store")
+        for name in (
+            "attempts",
+            "code",
+            "contents",
+            "energy",
+            "ends",
+            "environment",
+            "key",
+            "machine",
+            "source",
+            "store",
+        )
     ),
 )
 

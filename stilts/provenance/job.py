@@ -15,17 +15,18 @@ import os
 import re
 import shutil
 import sys
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from stilts.errors import UserError
+from stilts.provenance.attempts import Attempts
 from stilts.provenance.code import ROOT, code_files
 from stilts.provenance.contents import check_unchanged, hash_contents, stamp
+from stilts.provenance.ends import noted
 from stilts.provenance.environment import environment_digest, unlocked
 from stilts.provenance.key import Key, hashed
-from stilts.provenance.machine import environment
+from stilts.provenance.machine import Meter, environment, peak_memory
 from stilts.provenance.manifest import (
     KEY,
     RUN,
@@ -79,13 +80,15 @@ def run_job(
             read_manifest(manifest)
         key = _key(_module(work), args.spec, code, read)
         store = None if outside or key is None else Store.of_job()
+        args.attempts = Attempts.of_job(None if key is None else key.digest, str(final))
         reused = store is not None and store.take(key.digest, folder)
         if reused:
             _note_reuse(folder, key.digest, store)
         else:
             _stop_without_gpu(args, store, key)
             contents = hash_contents(manifests)
-            _make(work, args, folder)
+            with noted(args.attempts.folder):
+                _make(work, args, folder)
             if in_parts:
                 write_parts(folder)
             check_unchanged(contents)
@@ -95,6 +98,7 @@ def run_job(
             write_atomic(folder / KEY, key.dump(list(targets), _options(args, inputs)))
         publish(folder, final)
         published = True
+        args.attempts.forget()
         (final / LOCK).unlink(missing_ok=True)
         for target, name in targets.items():
             write_atomic(target, (final / name).read_text(encoding="utf-8"))
@@ -165,18 +169,21 @@ def _parser(work: Work, inputs: dict[str, str], copies: Mapping[str, str]) -> ar
 
 def _make(work: Work, args: argparse.Namespace, folder: Path) -> None:
     """Do the work and write what belongs beside its files."""
-    start, cpu = time.time(), time.process_time()
+    meter = Meter()
     facts = work(args.spec, args, folder) or {}
     volatile = facts.pop("run", {})
     write_atomic(folder / SPEC, dump_json(args.spec))
     write_manifest(folder, facts)
     seconds = {
-        "wall_seconds": round(time.time() - start, 3),
-        "cpu_seconds": round(time.process_time() - cpu, 3),
-        "import_cpu_seconds": round(cpu, 3),
+        **args.attempts.seconds(),
+        "import_cpu_seconds": round(args.attempts.started["cpu_seconds"], 3),
+        **args.attempts.note(),
     }
     options = {"threads": args.threads, "tokens_per_batch": args.tokens_per_batch}
-    write_atomic(folder / RUN, dump_json({**environment(), **seconds, "options": options, **volatile}))
+    write_atomic(
+        folder / RUN,
+        dump_json({**environment(), **seconds, **peak_memory(), **meter.read(), "options": options, **volatile}),
+    )
 
 
 def _code(module: str) -> dict[str, str] | None:

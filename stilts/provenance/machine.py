@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
 import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from stilts.errors import UserError
+from stilts.provenance.energy import energy_counter, joules
 
 
 def _device() -> str:
@@ -24,6 +28,32 @@ def _driver() -> dict[str, str]:
     said = Path("/proc/driver/nvidia/version")
     found = re.search(r"\d+\.\d+(\.\d+)?", said.read_text(encoding="utf-8")) if said.is_file() else None
     return {"cuda": str(sys.modules["torch"].version.cuda), "driver": found[0] if found else "unknown"}
+
+
+def peak_memory() -> dict[str, int]:
+    """Return the largest memory of this process in bytes (torch included), and what torch held on the GPU it used."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    found = {"memory_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit}
+    if _device() != "cpu":
+        found["gpu_memory_peak"] = sys.modules["torch"].cuda.max_memory_allocated()
+    return found
+
+
+class Meter:
+    """The energy of the job's GPU from here to `read`, which other work on the same GPU is part of."""
+
+    def __init__(self) -> None:
+        self.counter = energy_counter()
+        self.start = self.counter() if self.counter else 0
+
+    def read(self) -> dict[str, float | str]:
+        """Return joules, or why there are none; nothing where the job used no GPU that counts."""
+        if self.counter is None or _device() == "cpu":
+            return {}
+        try:
+            return {"energy": joules(self.start, self.counter())}
+        except UserError as error:
+            return {"energy_note": str(error)}
 
 
 def environment() -> dict[str, Any]:

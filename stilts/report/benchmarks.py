@@ -9,9 +9,10 @@ from stilts.metrics.measure import metrics_of
 from stilts.report.choice import BEST, Choices, Dev
 from stilts.report.grid import ALL, BASELINE, ZERO_SHOT, Arm, ScoreGrid, Values, say_gaps
 from stilts.report.tables import ARM, OVERALL, STATS, Table, number, stats
+from stilts.tasks.benchmarks import BETWEEN, TOTAL
 from stilts.tasks.spec import TaskSpec
 
-TOTAL = "total"
+Members = Sequence[dict[str, Any]]
 
 
 def further_tables(grid: ScoreGrid, dev: Iterable[Dev], spec: dict[str, Any]) -> dict[str, Table]:
@@ -20,7 +21,7 @@ def further_tables(grid: ScoreGrid, dev: Iterable[Dev], spec: dict[str, Any]) ->
     return {
         "benchmarks": benchmarks(grid, choices, spec),
         "best_per_target": best_per_target(grid, choices),
-        "published": published(grid, spec),
+        "published": published(grid, choices, spec),
     }
 
 
@@ -34,7 +35,7 @@ def benchmarks(grid: ScoreGrid, choices: Choices, spec: dict[str, Any]) -> Table
     columns = [*ARM, "recipe", "benchmark", "scope", "tasks", *STATS]
     rows = []
     for benchmark in spec.get("benchmarks", []):
-        for arm in grid.arms(choices.recipes(), _tasks(grid, benchmark)):
+        for arm in grid.arms(choices.recipes(), _tasks(grid, benchmark["members"])):
             if any(_here(grid, arm, m["task"]) for m in benchmark["members"]):
                 for scope, members in _scopes(benchmark):
                     names = " ".join(m["task"] for m in members)
@@ -65,42 +66,62 @@ def best_per_target(grid: ScoreGrid, choices: Choices) -> Table:
     return columns, rows
 
 
-def published(grid: ScoreGrid, spec: dict[str, Any]) -> Table:
-    """Return every published value of a target of the grid beside the score of each recipe under its protocol."""
+def published(grid: ScoreGrid, choices: Choices, spec: dict[str, Any]) -> Table:
+    """Return every published value of a target or a benchmark of the grid beside the score of each recipe, and of
+    `best-per-target`, under its protocol.
+    """
     columns = [
         *ARM, "recipe", "target", "protocol", "language", "metric",
         "ours", "system", "published", "difference", "certainty", "source", "missing",
     ]  # fmt: skip
-    official = {m["task"]: m["languages"] for b in spec.get("benchmarks", []) for m in b["members"] if m["languages"]}
+    members = {b["benchmark"]: b["members"] for b in spec.get("benchmarks", [])}
+    official = {m["task"]: m["languages"] for of in members.values() for m in of if m["languages"]}
     tasks = {t.task: t for t in grid.tasks}
     # Scores on dev data (BUCC) have a protocol of their own and stand in no other table.
     scored = {(s.target, s.protocol) for s in grid.scores}
+
+    def beside(target: str, protocol: str, language: str, metric: str) -> Iterator[tuple[Arm, Values, str]]:
+        if target in members:
+            groups = _groups(members[target], protocol, apart=metric.endswith("groups"))
+            here = [m for group in groups for m in group]
+            for arm in grid.arms(choices.recipes(), _tasks(grid, here)):
+                lost = _lost(grid, arm, here)
+                means = [] if lost else [grid.over(_scores(grid, choices, arm, group)) for group in groups]
+                yield arm, grid.over(means), lost
+        elif target in tasks and (language == ALL or language in grid.languages(tasks[target])):
+            task = tasks[target]
+            languages = official.get(target, grid.languages(task)) if language == ALL else [language]
+            for arm in grid.arms(choices.recipes(), [task]):
+                known = protocol in grid.protocols(task, arm) or (target, protocol) in scored
+                if known and metric in metrics_of(task.kind, protocol):
+                    yield arm, choices.score(arm, task, languages, protocol, [metric]), ""
+
     rows = []
-    for system, target, protocol, language, metric, value, certainty, source in spec.get("published", []):
-        task = tasks.get(target)
-        if task is None or (language != ALL and language not in grid.languages(task)):
-            continue
-        languages = official.get(target, grid.languages(task)) if language == ALL else [language]
-        for arm in grid.arms(grid.recipes, [task]):
-            known = protocol in grid.protocols(task, arm) or (target, protocol) in scored
-            if known and metric in metrics_of(task.kind, protocol):
-                ours = grid.values(arm, task, protocol, languages, [metric])
-                less = None if ours.mean is None else ours.mean - value
-                numbers = [number(ours.mean), system, number(value), number(less), certainty, source]
-                rows.append([*arm, target, protocol, language, metric, *numbers, say_gaps(ours.gaps)])
+    for system, *place, value, certainty, source in spec.get("published", []):
+        for arm, ours, lost in beside(*place):
+            less = None if ours.mean is None else ours.mean - value
+            numbers = [number(ours.mean), system, number(value), number(less), certainty, source]
+            rows.append([*arm, *place, *numbers, lost or say_gaps(ours.gaps)])
     return columns, rows
 
 
-def _scopes(benchmark: dict[str, Any]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _groups(members: Members, scope: str, apart: bool) -> list[Members]:
+    """Return the members of some groups, each group apart or all together."""
+    names = dict.fromkeys(m["group"] for m in members) if scope == TOTAL else scope.split(BETWEEN)
+    groups = [[m for m in members if m["group"] == name] for name in names]
+    return groups if apart else [[m for group in groups for m in group]]
+
+
+def _scopes(benchmark: dict[str, Any]) -> Iterator[tuple[str, Members]]:
     """Yield (group or total, members)."""
     members = benchmark["members"]
     for group in dict.fromkeys(m["group"] for m in members):
-        yield group, [m for m in members if m["group"] == group]
+        yield group, _groups(members, group, apart=False)[0]
     yield TOTAL, members
 
 
-def _tasks(grid: ScoreGrid, benchmark: dict[str, Any]) -> list[TaskSpec]:
-    names = {m["task"] for m in benchmark["members"]}
+def _tasks(grid: ScoreGrid, members: Members) -> list[TaskSpec]:
+    names = {m["task"] for m in members}
     return [t for t in grid.tasks if t.task in names]
 
 
@@ -108,15 +129,29 @@ def _here(grid: ScoreGrid, arm: Arm, task: str) -> bool:
     return arm.budget_point in grid.points.get(task, [])
 
 
-def _official(grid: ScoreGrid, choices: Choices, arm: Arm, members: Sequence[dict[str, Any]]) -> list[str]:
-    tasks = {t.task: t for t in grid.tasks}
-    absent = [m["task"] for m in members if m["task"] not in tasks]
-    elsewhere = [m["task"] for m in members if m["task"] in tasks and not _here(grid, arm, m["task"])]
-    here = [(tasks[m["task"]], m) for m in members if m["task"] not in (*absent, *elsewhere)]
+def _lost(grid: ScoreGrid, arm: Arm, members: Members) -> str:
+    """Return which members have no score at all, in words."""
+    known = {t.task for t in grid.tasks}
+    absent = [m["task"] for m in members if m["task"] not in known]
+    elsewhere = [m["task"] for m in members if m["task"] in known and not _here(grid, arm, m["task"])]
     lost = [f"not in this experiment: {', '.join(absent)}"] if absent else []
     lost += [f"not under this budget: {', '.join(elsewhere)}"] if elsewhere else []
-    chosen = [(task, m["languages"] or grid.languages(task)) for task, m in here]
-    return _row(grid, choices, arm, chosen, "; ".join(lost))
+    return "; ".join(lost)
+
+
+def _chosen(grid: ScoreGrid, arm: Arm, members: Members) -> list[tuple[TaskSpec, Sequence[str]]]:
+    """Return those members that have scores, with the languages of their mean."""
+    tasks = {t.task: t for t in grid.tasks if _here(grid, arm, t.task)}
+    here = [(tasks[m["task"]], m["languages"]) for m in members if m["task"] in tasks]
+    return [(task, languages or grid.languages(task)) for task, languages in here]
+
+
+def _scores(grid: ScoreGrid, choices: Choices, arm: Arm, members: Members) -> list[Values]:
+    return [choices.score(arm, task, languages) for task, languages in _chosen(grid, arm, members)]
+
+
+def _official(grid: ScoreGrid, choices: Choices, arm: Arm, members: Members) -> list[str]:
+    return _row(grid, choices, arm, _chosen(grid, arm, members), _lost(grid, arm, members))
 
 
 def _row(

@@ -83,15 +83,18 @@ class Choices:
         whole = len(means) == len(columns)
         return Choice(max(means, key=lambda r: round(means[r], 6)) if whole else None, chosen_on, means)
 
-    def score(self, arm: Arm, task: TaskSpec, languages: Sequence[str]) -> Values:
-        """Return the headline score of an arm, which may be `best-per-target`, over some languages."""
+    def score(
+        self, arm: Arm, task: TaskSpec, languages: Sequence[str], protocol: str = "", metrics: Sequence[str] = ()
+    ) -> Values:
+        """Return the score of an arm, which may be `best-per-target`, over some languages; default: the headline."""
+        protocol = protocol or self.grid.headline(task)
         if arm.recipe == BEST:
             recipe = self.of(arm.backbone, arm.budget_point, task.task).recipe
             if recipe is None:
-                place = (arm, task.task, self.grid.headline(task))
+                place = (arm, task.task, protocol)
                 return Values({}, tuple(Gap(*place, "all", s, "all", NO_CHOICE) for s in self.grid.seeds))
             arm = arm._replace(recipe=recipe)
-        return self.grid.values(arm, task, self.grid.headline(task), languages)
+        return self.grid.values(arm, task, protocol, languages, metrics)
 
     def recipes(self) -> list[str]:
         """Return the recipes of the grid, and `best-per-target` where there is a choice."""

@@ -148,6 +148,11 @@ class ScoreGrid:
         """Whether there is any score of an arm on a target."""
         return (*arm, task.task) in self._seen
 
+    def rival(self, arm: Arm, control: str, task: TaskSpec) -> Arm | None:
+        """Return the control that a score is held against: under its own budget, else the first, where controls run."""
+        there = [Arm(arm.backbone, p, control) for p in (arm.budget_point, self.points[task.task][0])]
+        return next((rival for rival in there if self.ran(rival, task)), None)
+
     def languages(self, task: TaskSpec, average: str = ALL) -> list[str]:
         """Return the languages of an average: all, zero-shot (without the source language) or the source alone."""
         languages = sorted(task.languages or [self.source])

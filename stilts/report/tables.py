@@ -128,14 +128,14 @@ def controls(grid: ScoreGrid) -> Table:
         first = protocol == grid.headline(task)
         scopes = [(a, grid.languages(task, a)) for a in AVERAGES]
         scopes += [(x, [x]) for x in grid.languages(task)] if first else []
-        rivals = [c for c in grid.controls if grid.ran(arm._replace(recipe=c), task)]
+        rivals = {c: rival for c in grid.controls if (rival := grid.rival(arm, c, task))}
         for scope, chosen in scopes:
             if not chosen:
                 continue
             values = grid.values(arm, task, protocol, chosen)
             head = [*arm, task.task, protocol, _yes(first), scope, number(values.mean)]
-            for control in rivals:
-                other = grid.values(arm._replace(recipe=control), task, protocol, chosen)
+            for control, rival in rivals.items():
+                other = grid.values(rival, task, protocol, chosen)
                 rows.append([*head, control, number(other.mean), *_verdict(grid, task, chosen, values, other)])
             if not rivals:
                 rows.append([*head, "", "", "", "", "unknown"])

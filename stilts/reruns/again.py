@@ -21,7 +21,7 @@ from stilts.provenance.key import read_key
 from stilts.provenance.manifest import KEY, MANIFEST, RUN, canonical, is_manifest, sha256
 from stilts.provenance.store import VARIABLE
 
-OUTSIDE = ("fetch", "fetch_backbone")  # they read what may have changed or gone
+OUTSIDE = ("fetch", "fetch_backbone", "profile_budget", "costs")  # they read what may have changed, gone, or a clock
 COSTLY = ("pretrain",)  # only when named
 MACHINE = ("device", "versions", "machine")
 

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 
 from stilts.tasks.spec import Group, Strict
 
+TOTAL, BETWEEN = "total", " + "  # all groups of a benchmark; between the names of several
 # Kinds that a submission has files for (stilts/report/submission.py).
 EXPORTED = ("pair_classification", "multiple_choice", "token_tagging", "span_extraction")
 EXPORTED += ("bitext_retrieval", "bitext_mining", "entity_retrieval")

@@ -1,4 +1,4 @@
-"""What a dual encoder reads: a query alone, a candidate with its context, and batches of right pairs."""
+"""What a dual encoder reads: a query, a candidate followed by its context, and batches of right pairs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from stilts.errors import UserError
-from stilts.tokens.sequences import Batch, cut_pair
+from stilts.tokens.sequences import Batch
 from stilts.tokens.store import TokenSplit
 
 
@@ -17,6 +17,9 @@ class DualItems:
     query_length, max_length: longest query and longest candidate in sub-words, special tokens included. examples:
     which queries take part, as places among the queries (None: all). A query without a right candidate is no item.
     A batch is never split: the other candidates of a batch are what a query's own is told from.
+
+    A candidate and its context are one segment, as in XTREME's third_party/processors/lareqa.py; that one puts no
+    blank between them, here each is tokenised by itself.
     """
 
     whole = True
@@ -38,19 +41,19 @@ class DualItems:
     def sequence(self, example: int) -> np.ndarray:
         """Return the sub-words of a query or a candidate, cut, with special tokens."""
         s = self.split
-        text, context = s.segment(example, 0), s.segment(example, 1)
-        if s.side[example] == 0:
-            return np.concatenate(([s.cls], text[: self.query_length - 2], [s.sep]))
-        if not len(context):
-            return np.concatenate(([s.cls], text[: self.max_length - 2], [s.sep]))
-        text, context = cut_pair(text, context, self.max_length - 4)
-        return np.concatenate(([s.cls], text, [s.sep, s.sep], context, [s.sep]))
+        text = np.concatenate((s.segment(example, 0), s.segment(example, 1)))
+        room = (self.query_length if s.side[example] == 0 else self.max_length) - 2
+        return np.concatenate(([s.cls], text[:room], [s.sep]))
 
     @cached_property
     def lengths(self) -> np.ndarray:
         """Sub-words of the longer side of each item, [items]."""
         sides = (self.rows, self.split.gold[self.rows])
         return np.max([[len(self.sequence(int(e))) for e in side] for side in sides], axis=0)
+
+    def sub_words(self) -> np.ndarray:
+        """Return the ids that queries and candidates may hold, sorted."""
+        return self.split.sub_words(np.concatenate([self.rows, self.split.gold[self.rows]]))
 
     def batch(self, items: np.ndarray) -> Batch:
         """Return the queries of a batch, then their candidates in the same order; count: queries."""

@@ -35,6 +35,10 @@ class JoinedItems:
         """Sub-words of each item, [items]; see `Items.lengths`."""
         return np.concatenate([m.lengths for m in self.members])
 
+    def sub_words(self) -> np.ndarray:
+        """Return the ids that the items may hold, sorted."""
+        return np.unique(np.concatenate([m.sub_words() for m in self.members]))
+
     def batch(self, items: np.ndarray) -> Batch:
         """Return a batch of items; those of one split stand together, in the order of the splits."""
         owner = np.searchsorted(self.starts, items, side="right") - 1

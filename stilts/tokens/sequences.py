@@ -135,6 +135,10 @@ class Items:
             )
         return int(counts[0]) if len(counts) else 1
 
+    def sub_words(self) -> np.ndarray:
+        """Return the ids that the items may hold, sorted."""
+        return self.split.sub_words(self.rows[:, 0])
+
     def sequences(self, item: int) -> list[np.ndarray]:
         """Return the ids of the sequences of one item, with special tokens."""
         s = self.split

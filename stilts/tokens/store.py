@@ -83,6 +83,14 @@ class TokenSplit:
                 "weights and tokenizer of the backbone do not belong together"
             )
 
+    def sub_words(self, examples: np.ndarray) -> np.ndarray:
+        """Return the ids that some examples hold, and the special tokens, sorted."""
+        chosen, edges = np.unique(examples), np.zeros(len(self.ids) + 1, np.int8)
+        np.add.at(edges, self.segments[self.examples[chosen]], 1)
+        np.add.at(edges, self.segments[self.examples[chosen + 1]], -1)
+        inside = np.cumsum(edges[:-1], dtype=np.int8) > 0
+        return np.union1d(self.ids[inside], [self.cls, self.pad, self.sep, self.unk, self.mask])
+
     def segments_of(self, example: int) -> int:
         """Return how many segments an example has."""
         return int(self.examples[example + 1] - self.examples[example])

@@ -53,13 +53,13 @@ class AdamW:
         """
         s = self.settings
         live = [slot for slot in self.slots if slot.parameter.grad is not None]
-        norm = nn.utils.clip_grad_norm_([slot.parameter for slot in live], s["max_grad_norm"])
+        norm = torch.stack(torch._foreach_norm([slot.parameter.grad for slot in live])).norm()
+        too_long = ((norm + 1e-6) / s["max_grad_norm"]).clamp_min(1.0)
         rate = s["learning_rate"] * self.factor(self.done)
         self.done += 1
         for decay in sorted({slot.decay for slot in live}):
             group = [slot for slot in live if slot.decay == decay]
-            for slot in group:
-                slot.count += 1
+            torch._foreach_add_([slot.count for slot in group], 1)
             torch._fused_adamw_(
                 [slot.parameter for slot in group],
                 [slot.parameter.grad for slot in group],
@@ -74,6 +74,7 @@ class AdamW:
                 eps=s["adam_epsilon"],
                 amsgrad=False,
                 maximize=False,
+                grad_scale=too_long,
             )
         for slot in live:
             slot.parameter.grad = None

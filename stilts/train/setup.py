@@ -24,6 +24,7 @@ from stilts.tokens.store import TokenSplit
 from stilts.train.cotraining import TextItems, draw_documents
 from stilts.train.loop import Part
 from stilts.train.plan import cap_examples, generator
+from stilts.train.work import Work, head_outputs
 
 EVAL_BATCH = 8192
 
@@ -39,7 +40,8 @@ class Sources:
 def make_head(encoder: Encoder, task: TaskSpec, outputs: int, settings: dict[str, Any], seed: int) -> torch.nn.Module:
     """Return the untrained head of a task; the seed and the task's name fix its weights, whatever the encoder."""
     torch.manual_seed(int(generator(seed, f"head:{task.task}").integers(2**31)))
-    head = build_head(task.kind, encoder.config, outputs, settings["pooling"], settings["dropout"])
+    how = settings["pooling"], settings["dropout"], settings["softmax_pairs"]
+    head = build_head(task.kind, encoder.config, outputs, *how)
     initialise(head)
     return head
 
@@ -65,10 +67,13 @@ def make_part(
     splits = [_training_split(folder, encoder) for folder in [*own, *translated]]
     length = min(settings["max_length"], encoder.config.max_length)
     items = _items(splits, length, task, spec)
-    head = make_head(encoder, task, splits[0].outputs(task.labels), settings, spec["seed"])
-    part = Part(task.task, items, head)
+    outputs = splits[0].outputs(task.labels)
+    head = make_head(encoder, task, outputs, settings, spec["seed"])
+    work = Work(task.kind, head_outputs(task.kind, outputs))
+    part = Part(task.task, items, head, work, sub_words=items.sub_words())
     if dev is not None and settings["eval_every"]:
-        part.evaluate = _evaluator(dev_task, dev, length, spec)
+        part.evaluate, judged = _evaluator(dev_task, dev, length, spec)
+        part.sub_words = np.union1d(part.sub_words, judged.sub_words())
     return part
 
 
@@ -115,10 +120,11 @@ def make_text_part(
     held = {k: weights[f"lm_head.{k}"] for k in head.state_dict() if f"lm_head.{k}" in weights}
     if len(held) == len(head.state_dict()):
         head.load_state_dict(held)
-    return Part(spec["corpus"], items, head)
+    return Part(spec["corpus"], items, head, Work("masked_lm", encoder.config.vocab_size))
 
 
 def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
+    """Return how a model is judged, and the items it is judged on."""
     settings = spec["settings"]
     split = TokenSplit(dev.tokens, "validation")
     rows = split.where(spec["source_language"])
@@ -128,11 +134,11 @@ def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
     rows = rows[np.sort(generator(0, f"dev:{task.task}").permutation(len(rows))[: settings["eval_examples"]])]
     if task.dual:
         pairs = DualItems(split, min(settings["query_length"], length), length)
-        return lambda encoder, head: dev_rank_score(encoder, head, pairs, rows, EVAL_BATCH)
+        return lambda encoder, head: dev_rank_score(encoder, head, pairs, rows, EVAL_BATCH), pairs
     data = read_examples(dev.data, "validation", rows)
     items = Items(split, length, settings["doc_stride"], rows, spec.get("blind", False))
 
     def evaluate(encoder: Encoder, head: torch.nn.Module) -> float:
         return dev_score(task, predict(encoder, head, items, data, task, EVAL_BATCH, "dev"), data)
 
-    return evaluate
+    return evaluate, items

@@ -2,13 +2,16 @@
 
 Called by the workflow as `python -S -E client.py -m scripts.<rule> ...`; imports next to nothing. The worker forks a
 child with this process's files, folder and environment; its exit status becomes ours, and the child dies with us.
+SIGTERM and SIGUSR1 are passed on. Ctrl-C reaches the child by itself, so it is only waited for.
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import json
 import os
+import signal
 import socket
 import sys
 
@@ -25,6 +28,7 @@ def main(argv: list[str]) -> int:
     try:
         connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
         connection.sendall(request)
+        _pass_on(connection)
         status = connection.recv(1)
     except OSError:
         status = b""
@@ -32,6 +36,16 @@ def main(argv: list[str]) -> int:
         print("error: the resident worker ended while this job ran; run the same command again", file=sys.stderr)
         return 70
     return status[0]
+
+
+def _pass_on(connection: socket.socket) -> None:
+    def pass_on(number: int, _: object) -> None:
+        with contextlib.suppress(OSError):  # the job just ended
+            connection.send(bytes([number]))
+
+    for number in (signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, pass_on)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _connect(path: str) -> socket.socket | None:

@@ -24,6 +24,7 @@ import traceback
 from dataclasses import dataclass
 
 PATIENCE = 10.0  # seconds a client may take to say what it wants
+PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)  # a client sends the number of a signal that it got
 PR_SET_PDEATHSIG = 1
 
 
@@ -37,7 +38,7 @@ class Job:
 
 
 def serve(path: str) -> None:
-    """Answer clients until the starting process ends or SIGTERM comes."""
+    """Answer clients until the starting process ends or SIGTERM comes; then stop the jobs and tell their clients."""
     _import_heavy()
     selector = selectors.DefaultSelector()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -48,6 +49,7 @@ def serve(path: str) -> None:
     selector.register(parent, selectors.EVENT_READ, "parent")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the jobs and the workflow, which then stops us
+    signal.signal(signal.SIGUSR1, signal.SIG_IGN)  # it is for the jobs
     jobs: dict[int, Job] = {}
     try:
         while True:
@@ -56,14 +58,18 @@ def serve(path: str) -> None:
                     return
                 if key.data == "new":
                     _start(listener, selector, jobs)
-                elif key.data[1] == "ended":
-                    _end(selector, jobs.pop(key.data[0]))
-                elif key.data[0] in jobs:  # the client went away: so must its job, unless it just ended
-                    selector.unregister(key.fileobj)
-                    os.kill(key.data[0], signal.SIGTERM)
+                else:
+                    _attend(selector, jobs, *key.data)
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the jobs may have something to save
+        for source in (listener, parent):
+            selector.unregister(source)
+        listener.close()
         for job in jobs.values():
             os.kill(job.pid, signal.SIGTERM)
+        while jobs:
+            for key, _ in selector.select():
+                _attend(selector, jobs, *key.data)
 
 
 def _import_heavy() -> None:
@@ -86,8 +92,10 @@ def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict
     try:
         request = _receive(client, files)
         client.settimeout(None)
+        signal.pthread_sigmask(signal.SIG_BLOCK, PASSED_ON)  # until child and worker know what to do with them
         pid = os.fork()
     except (OSError, ValueError):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         for file in files:
             os.close(file)
         client.close()
@@ -101,6 +109,7 @@ def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict
     jobs[pid] = job
     selector.register(job.handle, selectors.EVENT_READ, (pid, "ended"))
     selector.register(client, selectors.EVENT_READ, (pid, "left"))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
 
 
 def _receive(client: socket.socket, files: array.array) -> dict:
@@ -120,6 +129,27 @@ def _receive(client: socket.socket, files: array.array) -> dict:
     return json.loads(body)
 
 
+def _attend(selector: selectors.BaseSelector, jobs: dict[int, Job], pid: int, what: str) -> None:
+    """Deal with the end of a job, or with what its client says."""
+    if what == "ended":
+        _end(selector, jobs.pop(pid))
+    elif pid in jobs:  # else it just ended
+        _hear(selector, jobs[pid])
+
+
+def _hear(selector: selectors.BaseSelector, job: Job) -> None:
+    """Pass a client's signals on to its job; a client that went away takes its job along."""
+    try:
+        said = job.client.recv(64)
+    except OSError:
+        said = b""
+    if not said:
+        selector.unregister(job.client)
+    for number in said or [signal.SIGTERM]:
+        if number in PASSED_ON:
+            os.kill(job.pid, number)
+
+
 def _end(selector: selectors.BaseSelector, job: Job) -> None:
     _, status = os.waitpid(job.pid, 0)
     code = os.waitstatus_to_exitcode(status)
@@ -136,7 +166,9 @@ def _run(request: dict, files: array.array) -> None:
     """Become the job: take over files, folder, environment and arguments; never return."""
     status = 70
     try:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number in PASSED_ON:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, PASSED_ON)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # no job outlives a worker that was killed
         for number, file in enumerate(files):

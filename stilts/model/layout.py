@@ -1,0 +1,95 @@
+"""Where flat sequences lie: their first tokens, their positions, and the blocks in which attention computes them."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+
+ROWS = 32  # states are computed in multiples of so many rows: kernels are made for few shapes, and made once
+CALL = 4000  # work of one call of the attention kernel, in the units of `_work`
+
+
+class Layout:
+    """Flat sequences of given lengths.
+
+    lengths: [B] tokens of each sequence, on the CPU; device: where the batch lies. Attributes: `starts` [B] index of
+    each first token, `positions` [N] index inside the sequence, `rows`: N and at least one row more, which belongs to
+    no sequence, up to a multiple of ROWS.
+    """
+
+    def __init__(self, lengths: Tensor, device: torch.device | str = "cpu"):
+        self.sizes, self.device = lengths.numpy(), torch.device(device)
+        self.batch, self.longest, self.total = len(lengths), int(lengths.max()), int(lengths.sum())
+        self.rows = (self.total // ROWS + 1) * ROWS
+        first = self.sizes.cumsum() - self.sizes
+        self.first, self.place = first, np.arange(self.total) - first.repeat(self.sizes)
+        self.lengths, self.starts, self.positions = (self._there(x) for x in (self.sizes, first, self.place))
+
+    def _there(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(array).to(self.device)
+
+    @cached_property
+    def index(self) -> Tensor:
+        """Index of each token in the flattened B x T block, [N]."""
+        return self._there(np.arange(self.batch).repeat(self.sizes) * self.longest + self.place)
+
+    def pad(self, flat: Tensor, fill: float = 0.0) -> Tensor:
+        """Return [B, T, ...] from flat [N, ...]; missing places hold `fill`."""
+        block = flat.new_full((self.batch * self.longest, *flat.shape[1:]), fill)
+        return block.index_copy(0, self.index, flat).view(self.batch, self.longest, *flat.shape[1:])
+
+    def flatten(self, block: Tensor) -> Tensor:
+        """Return flat [N, ...] from [B, T, ...]; the inverse of `pad`."""
+        return block.flatten(0, 1).index_select(0, self.index)
+
+    @cached_property
+    def blocks(self) -> Blocks:
+        """The sequences in blocks of similar length."""
+        return Blocks(self)
+
+
+class Blocks:
+    """Sequences sorted by length and padded to that of the longest beside them, one block after the other.
+
+    Attributes: `shapes` (sequences, length) of each block, `masks` [sequences, 1, 1, length] of each (0 at tokens, -inf
+    elsewhere; None when nothing is padded), `take` [slots + 1] the row of each slot (empty ones, and the last, show a
+    row behind the sequences), `back` [rows] the slot of each row (of the rows behind the sequences the last).
+    """
+
+    def __init__(self, layout: Layout):
+        sizes, device = layout.sizes, layout.device
+        self.shapes, self.masks = [], []
+        rows = []
+        for members in _similar(sizes):
+            column = np.arange(sizes[members[0]])
+            real = column < sizes[members, None]
+            rows.append(np.where(real, layout.first[members, None] + column, layout.total).ravel())
+            self.shapes.append(real.shape)
+            mask = torch.from_numpy(np.where(real, 0.0, -np.inf).astype(np.float32))[:, None, None].to(device)
+            self.masks.append(None if real.all() else mask)
+        take = np.concatenate([*rows, [layout.total]])
+        back = np.full(layout.rows, len(take) - 1)
+        full = np.flatnonzero(take < layout.total)
+        back[take[full]] = full
+        self.take, self.back = torch.from_numpy(take).to(device), torch.from_numpy(back).to(device)
+
+
+def _similar(sizes: np.ndarray) -> list[np.ndarray]:
+    """Split sequences, longest first, where padding all that follow would cost more work than another call."""
+    order = np.argsort(-sizes, kind="stable")
+    work = _work(sizes[order]).tolist()
+    cuts, waste, longest = [], 0, work[0]
+    for k, own in enumerate(work):
+        waste += longest - own
+        if waste > CALL:
+            cuts.append(k)
+            waste, longest = 0, own
+    return np.split(order, cuts)
+
+
+def _work(sizes: np.ndarray) -> np.ndarray:
+    """Return what attention inside sequences of these lengths costs (fitted to measured times on one CPU)."""
+    return sizes * (sizes + 40)

@@ -1,0 +1,87 @@
+"""How long a job takes: its work over a rate, corrected by what finished jobs of its kind took."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stilts.plan.work import Work
+
+# Stated rates, FLOP/s: a quarter of the bf16 peak of an H100 (not measured here); one CPU core, measured in fp32.
+GPU_RATE, CPU_RATE = 2.5e14, 3e10
+GPU_START, CPU_START = 20.0, 0.2  # seconds before the first step: imports, weights, first kernels
+ROWS = 20000  # rows of a table a second
+NAMES = ("target", "recipe", "task", "backbone")  # what tells the jobs of one rule apart, the first that they have
+HANDFUL = 0.5  # seconds below which a job's time is noise: it does not correct others
+
+Kind = tuple[str, str]
+
+
+@dataclass
+class Rates:
+    """FLOP/s of a GPU and of a CPU thread; correct: the factor of finished jobs by (rule, name) and by (rule, "")."""
+
+    gpu: float = GPU_RATE
+    cpu: float = CPU_RATE
+    correct: Mapping[Kind, float] = field(default_factory=dict)
+
+    def stated(self, work: Work, gpus: int, threads: int) -> float:
+        """Return the seconds of a job without correction."""
+        start, rate = (GPU_START, self.gpu * gpus) if gpus else (CPU_START, self.cpu * threads)
+        return start + work.flops / rate + work.items / ROWS
+
+    def seconds(self, kind: Kind, work: Work, gpus: int = 0, threads: int = 1) -> float:
+        """Return the seconds a job takes."""
+        factor = self.correct.get(kind) or self.correct.get((kind[0], "")) or self.correct.get(("", ""), 1.0)
+        return factor * self.stated(work, gpus, threads)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished job: what was predicted of it and what it took, seconds on its device."""
+
+    kind: Kind
+    predicted: float
+    actual: float
+
+
+def kind_of(rule: str, wildcards: Mapping[str, str]) -> Kind:
+    """Return what jobs of about equal length share."""
+    return rule, next((wildcards[name] for name in NAMES if name in wildcards), "")
+
+
+def finished(
+    root: Path, identify: Callable[[str], tuple[str, dict[str, str]] | None], stated: Callable[..., float | None]
+) -> list[Run]:
+    """Return the finished jobs below a folder of results.
+
+    identify(path below root of a result): its rule and wildcards, or None; stated(rule, wildcards, on_gpu): the seconds
+    predicted of it, or None where it is none of this study's or was made on another kind of device.
+    """
+    runs = []
+    for path in sorted(root.rglob("run.json")):
+        job = identify(path.parent.relative_to(root).as_posix())
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+            on_gpu = facts["device"] != "cpu"
+            actual = facts["wall_seconds"] if on_gpu else facts["cpu_seconds"]
+        except (OSError, ValueError, KeyError):
+            continue
+        predicted = stated(*job, on_gpu) if job else None
+        if predicted is not None:
+            runs.append(Run(kind_of(*job), predicted, actual))
+    return runs
+
+
+def corrections(runs: Iterable[Run]) -> dict[Kind, float]:
+    """Return (rule, name) -> actual / predicted seconds of its finished jobs; (rule, "") for the rule's other jobs."""
+    sums: dict[Kind, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for run in runs:
+        # Of unknown rules, only the long jobs say how fast the machine is.
+        for kind in (run.kind, (run.kind[0], ""), *([("", "")] if run.actual > HANDFUL else [])):
+            sums[kind][0] += run.predicted
+            sums[kind][1] += run.actual
+    return {kind: actual / predicted for kind, (predicted, actual) in sums.items() if predicted and actual}

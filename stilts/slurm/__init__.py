@@ -1,0 +1,1 @@
+"""What a SLURM cluster is like, and which of its jobs are ours."""
