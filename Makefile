@@ -70,6 +70,9 @@ tensorboard: env ## Write training curves as TensorBoard event files (EXPERIMENT
 provenance: env ## List what a rule's results depend on: RULE=train_target
 	@$(RUN) scripts.provenance "$(RULE)" $(ARGS)
 
+rulegraph: env ## Draw the graph of the rules into README.md
+	@$(RUN) scripts.rulegraph
+
 test: env ## Run all tests, style and lint checks included (CORES, ARGS)
 	@$(RUN) pytest -n $(or $(CORES),logical) --dist loadfile $(ARGS)
 

@@ -7,7 +7,18 @@ rule summarise:
         scores=all_scores,
     output:
         manifest=f"{ROOT}/tables/manifest.json",
-        scores=f"{ROOT}/scores.csv",
+        scores=report(
+            f"{ROOT}/scores.csv",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"table": "every score"},
+        ),
+        targets=report(
+            f"{ROOT}/tables/target_x_recipe.csv",
+            caption="../report/target_x_recipe.rst",
+            category="Scores",
+            labels={"table": "targets x recipes"},
+        ),
     log:
         f"{ROOT}/logs/summarise.log",
     benchmark:
@@ -36,6 +47,12 @@ rule report:
         data=all_data,
     output:
         manifest=f"{ROOT}/report/manifest.json",
+        page=report(
+            f"{ROOT}/report/index.html",
+            caption="../report/page.rst",
+            category="Report",
+            labels={"page": "the report"},
+        ),
     log:
         f"{ROOT}/logs/report.log",
     benchmark:
