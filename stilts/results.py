@@ -184,9 +184,10 @@ def _frame(path: Path, name: str) -> pd.DataFrame:
     columns = list(pd.read_csv(path, nrows=0).columns)
     types = {c: "str" if c in MIXED.get(name, ()) else _type(c) for c in columns}
     words = {"true_values": ["yes", "true"], "false_values": ["no", "false"]}
+    # Empty cells are missing, and numbers that are none; the recipe `none` and a language `NA` are names.
+    missing = {c: ["", "nan"] if kind == "float64" else [""] for c, kind in types.items()}
     try:
-        # Only empty cells are missing: the recipe `none` and a language `na` are names.
-        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=[""], **words)
+        return pd.read_csv(path, dtype=types, keep_default_na=False, na_values=missing, **words)
     except ValueError as error:
         raise UserError(f"{path}: {error}; was it edited by hand? `make verify` checks every result") from None
 

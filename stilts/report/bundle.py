@@ -24,7 +24,7 @@ from stilts.results import PLACES, place_of
 KEPT = (SPEC, RUN)  # beside manifests, keys and histories
 ENVIRONMENT = ("requirements.lock", "torch.txt")
 # A path of two parts or more that begins at the root; the slashes of URLs and of relative paths follow something.
-PATH = re.compile(r"""(?<![\w.:/~-])~?(?:/[^\s"':,;()<>/]+)+/([^\s"':,;()<>/]*)""")
+PATH = re.compile(r"""(?<![\w.:/~>-])~?(?:/[^\s"':,;()<>/]+)+/([^\s"':,;()<>/]*)""")
 
 README = """# {place}
 
