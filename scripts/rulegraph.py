@@ -1,7 +1,7 @@
 """Write the graph of the default experiment's rules, as Snakemake draws it, into README.md.
 
 Usage: python -m scripts.rulegraph [--print]
-The graph is Mermaid, which GitHub and GitLab draw without Graphviz; `snakemake --rulegraph dot` gives it to other tools.
+The graph is Mermaid, which GitHub and GitLab draw without Graphviz; `snakemake --rulegraph dot` is for other tools.
 """
 
 from __future__ import annotations
