@@ -17,6 +17,7 @@ report: "report/workflow.rst"
 
 include: "rules/common.smk"
 include: "rules/session.smk"
+include: "rules/inputs.smk"
 include: "rules/resources.smk"
 include: "rules/data.smk"
 include: "rules/tokens.smk"

@@ -23,6 +23,7 @@ from stilts.provenance.machine import environment
 from stilts.tokens.sequences import Batch
 from stilts.train.compaction import train_compact
 from stilts.train.loop import Part, train
+from stilts.train.work import Work
 
 SETTINGS = {"learning_rate": 1e-4, "warmup_ratio": 0.1, "weight_decay": 0.01, "max_grad_norm": 1.0, "adam_beta1": 0.9}
 SETTINGS |= {"adam_beta2": 0.999, "adam_epsilon": 1e-8, "dropout": 0.1, "eval_every": 0, "patience": 1}
@@ -64,7 +65,14 @@ def measure(
             torch.manual_seed(0)
             encoder = Encoder(config)
             initialise(encoder)
-            part = Part("sentences", items, build_head("pair_classification", config, 3, "first", 0.1), None, rows)
+            part = Part(
+                "sentences",
+                items,
+                build_head("pair_classification", config, 3, "first", 0.1),
+                Work("pair_classification", 3),
+                None,
+                rows,
+            )
             with tempfile.TemporaryDirectory() as folder:
                 start = time.process_time()
                 trainer(encoder, [part], plan, SETTINGS, Path(folder) / "history.jsonl")

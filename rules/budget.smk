@@ -18,8 +18,8 @@ rule count_costs:
         mem_mb=memory_of("count_costs"),
         runtime=minutes_of("count_costs"),
     params:
-        models=f"{ROOT}/models",
-        tokens=f"{ROOT}/tokens",
+        models=folder_of("models"),
+        tokens=folder_of("tokens"),
         spec=spec_of("count_costs"),
         code=code_of("count_costs"),
         versions=versions_of("count_costs"),
@@ -44,7 +44,7 @@ rule profile_budget:
     conda:
         "../envs/train.yaml"
     # Alone on the machine: a neighbour would be measured as well. On a cluster, what the job asked for.
-    threads: not workflow.remote_exec and workflow.cores or CONFIG.runtime.threads
+    threads: not workflow.remote_exec and workflow.resource_settings.cores or CONFIG.runtime.threads
     resources:
         gpu=CONFIG.runtime.gpus,
         mem_mb=memory_of("profile_budget"),
@@ -88,7 +88,7 @@ rule costs:
         mem_mb=memory_of("costs"),
         runtime=minutes_of("costs"),
     params:
-        models=f"{ROOT}/models",
+        models=folder_of("models"),
         spec=spec_of("costs"),
         code=code_of("costs"),
         versions=versions_of("costs"),

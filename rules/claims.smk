@@ -25,7 +25,7 @@ rule curves:
         mem_mb=memory_of("curves"),
         runtime=minutes_of("curves"),
     params:
-        folder=f"{ROOT}/scores",
+        folder=folder_of("scores"),
         spec=spec_of("curves"),
         code=code_of("curves"),
         versions=versions_of("curves"),
@@ -39,7 +39,6 @@ rule claims:
     input:
         scores=recipe_scores,
         costs=costs_of_axis,
-        counted=f"{ROOT}/counted/manifest.json",
     output:
         manifest=f"{ROOT}/claims/manifest.json",
         claims=report(
@@ -59,11 +58,11 @@ rule claims:
         mem_mb=memory_of("claims"),
         runtime=minutes_of("claims"),
     params:
-        folder=f"{ROOT}/scores",
+        folder=folder_of("scores"),
         spec=spec_of("claims"),
         code=code_of("claims"),
         versions=versions_of("claims"),
     message:
         "Test the claims"
     shell:
-        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --counted {input.counted:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.claims --spec {params.spec:q} --scores {params.folder:q} --costs {input.costs:q} --claims-csv {output.claims:q} --output {output.manifest:q} > {log:q} 2>&1"

@@ -1,7 +1,7 @@
 """Test whether intermediate training pays at each budget, and hold the paper's claims against the experiment.
 
 Usage: python -m scripts.claims --spec JSON --scores results/x/scores --costs results/x/counted/manifest.json
-       --counted results/x/counted/manifest.json [--claims-csv results/x/claims.csv] --output claims/manifest.json
+       [--claims-csv results/x/claims.csv] --output claims/manifest.json
 Which files below --scores are read follows from the spec. Writes claims.csv, paper.csv and claims.md (docs/claims.md);
 --claims-csv receives a copy of the first. Prints the verdict on each claim of the paper.
 """
@@ -26,8 +26,9 @@ from stilts.tasks.claims import Claim
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Read scores and costs, test the claims, write the tables."""
-    files = args.costs.parent / "costs.csv", args.counted.parent / "training.csv"
-    experiment, how = read_experiment(spec, args.scores, *files), spec["budget"]
+    counted, joined = (args.costs.parent / name for name in ("training.csv", "training_costs.csv"))
+    training = counted if counted.is_file() else joined
+    experiment, how = read_experiment(spec, args.scores, args.costs.parent / "costs.csv", training), spec["budget"]
     claims = claim_rows(experiment, budget_claims(experiment, how), how)
     paper = paper_rows(experiment, [Claim.model_validate(c) for c in spec["claims"]], how, spec["stand_in"])
     for name, (columns, rows) in {"claims": claims, "paper": paper}.items():
@@ -45,8 +46,4 @@ def score_files(spec: dict[str, Any], args: Namespace) -> list[Path]:
 
 
 if __name__ == "__main__":
-    sys.exit(
-        run_job(
-            work, {"scores": "", "costs": "", "counted": ""}, reads=score_files, copies={"claims-csv": "claims.csv"}
-        )
-    )
+    sys.exit(run_job(work, {"scores": "", "costs": ""}, reads=score_files, copies={"claims-csv": "claims.csv"}))

@@ -33,9 +33,8 @@ def work(spec: dict, args: Namespace, folder: Path) -> dict:
     done: dict[str, dict[str, Any]] = {}
     for phase, row in zip(phases, rows, strict=True):
         found = measured(args.models / phase.place)
-        done[phase.place] = (
-            row | found | {"note": "" if found else "its run.json is gone", "flops": float(row["flops"])}
-        )
+        note = found.get("energy_note", "") if found else "its run.json is gone"
+        done[phase.place] = row | found | {"note": note, "flops": float(row["flops"])}
     write_table(folder / "training_costs.csv", COLUMNS, done.values())
     write_table(folder / "recipe_costs.csv", RECIPE_COLUMNS, recipe_rows(phases, done))
     return {"costs": len(costs), "phases": len(phases)}

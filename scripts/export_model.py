@@ -9,7 +9,7 @@ results/exported/<experiment>/ and an earlier export of the same model is replac
 from __future__ import annotations
 
 import argparse
-import json
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -20,7 +20,7 @@ from stilts.metrics.table import Score, read_scores
 from stilts.provenance.code import ROOT
 from stilts.provenance.job import publish
 from stilts.provenance.key import read_key
-from stilts.provenance.manifest import MANIFEST, SPEC, read_manifest
+from stilts.provenance.manifest import KEY, MANIFEST, read_manifest
 from stilts.report.model_card import card
 
 
@@ -49,19 +49,19 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _find(run: Path, root: Path, directory: Path) -> Path:
-    """Return the folder of a model, relative to the folder that holds results/."""
-    folders = [run, root / run]
-    for folder in folders:
-        inside = (directory / folder / MANIFEST).is_file() and (directory / folder / "config.json").is_file()
-        if inside and not folder.is_absolute() and folder.parts[0] == "results" and "models" in folder.parts:
-            return folder
-    raise UserError(f"{' and '.join(str(f) for f in dict.fromkeys(folders))}: no finished model of an experiment there")
+    """Return the folder of a model, results/<experiment>/models/..., as seen from the folder that holds results/."""
+    for folder in (run, root / run):
+        path = Path(os.path.relpath(directory / folder, directory))
+        there = all((directory / path / name).is_file() for name in (MANIFEST, "config.json"))
+        if there and path.parts[::2][:2] == ("results", "models"):
+            return path
+    raise UserError(f"there is no finished model in {run}, nor in {root / run}")
 
 
 def _place(folder: Path) -> Path:
     """Return <experiment>/<kind>-<backbone>-...: one folder a model."""
-    at = folder.parts.index("models")
-    return Path(folder.parts[at - 1], "-".join(folder.parts[at + 1 :]))
+    _, experiment, _, *names = folder.parts
+    return Path(experiment, "-".join(names))
 
 
 def write(folder: Path, directory: Path, output: Path) -> str:
@@ -70,17 +70,18 @@ def write(folder: Path, directory: Path, output: Path) -> str:
 
     source = directory / folder
     read_manifest(source / MANIFEST)
-    spec = json.loads((source / SPEC).read_text(encoding="utf-8"))
-    task = spec.get("task", {})
-    kind, labels = task.get("kind", ""), task.get("labels", [])
     key = read_key(source)
-    base = directory / key["inputs"]["base"][0][0] if key and key["inputs"].get("base") else None
+    if key is None:
+        raise UserError(f"{source / KEY} is missing or damaged: run the workflow again")
+    spec, bases = key["spec"], key["inputs"].get("base", [])
+    task, pooling = spec.get("task", {}), spec.get("settings", {}).get("pooling", "first")
+    base = directory / bases[0][0] if bases else None
     part = output.with_name(output.name + ".part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir(parents=True)
     try:
-        found = export(source, part, base, kind, labels, spec.get("settings", {}).get("pooling", "first"))
-        text = card(folder, directory, kind, found.name, found.lost, _scores(folder, directory))
+        found = export(source, part, base, task.get("kind", ""), task.get("labels", []), pooling)
+        text = card(folder, directory, task.get("kind", ""), found.name, found.lost, _scores(folder, directory))
         (part / "README.md").write_text(text, encoding="utf-8")
         publish(part, output)
     finally:
@@ -90,11 +91,11 @@ def write(folder: Path, directory: Path, output: Path) -> str:
 
 def _scores(folder: Path, directory: Path) -> list[Score]:
     """Return the experiment's scores of a tuned model; an encoder has none of its own."""
-    at = folder.parts.index("models")
-    path = directory.joinpath(*folder.parts[:at], "scores.csv")
-    if folder.parts[at + 1] != "target" or not path.is_file():
+    results, experiment, _, what, *names = folder.parts
+    path = directory / results / experiment / "scores.csv"
+    if what != "target" or not path.is_file():
         return []
-    backbone, recipe, target, depth, seed = folder.parts[at + 2 :]
+    backbone, recipe, target, depth, seed = names
     arm = (backbone, recipe, target, seed)
     return [
         s

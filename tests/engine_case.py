@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from stilts.config.models import Training
+from stilts.config.training import Training
 from stilts.model.encoder import Encoder, EncoderConfig, Layout, initialise
 from stilts.provenance.manifest import write_manifest
 from stilts.tasks.spec import TaskSpec

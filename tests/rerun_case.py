@@ -19,10 +19,12 @@ from tests.study_case import ROOT, TINY
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
 SOURCES += ("benchmarks", "published", "claims")
 TAIL = "count_costs costs curves claims summarise report"
+AFTER_SCORES = "curves claims summarise report"
 MODELS = "train_intermediate train_target predict score profile_budget"
 BELOW_TRAINING = "train_target predict score profile_budget"
 RETRIEVAL = "embed mine score profile_budget: target=tatoeba"
 ALL = "ALL"
+LISTS = {"TAIL": TAIL, "AFTER_SCORES": AFTER_SCORES}
 ARM = r"(?P<backbone>[^/]+)/(?P<recipe>[^/]+)/(?P<target>[^/]+)"
 PLACES = {
     "make_world": r"world",
@@ -67,7 +69,7 @@ def expected(jobs: Iterable[Job], text: str) -> set[Job]:
             return jobs
         names, _, conditions = part.partition(":")
         allowed = {k: set(v.split("|")) for k, v in (c.split("=") for c in conditions.split())}
-        rules = {r for n in names.split() for r in (TAIL.split() if n == "TAIL" else [n])}
+        rules = {r for n in names.split() for r in LISTS.get(n, n).split()}
         assert rules <= PLACES.keys(), part
         found = {
             job for job in jobs if job[0] in rules and all(wildcards(job).get(k, "") in v for k, v in allowed.items())

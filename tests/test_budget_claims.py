@@ -17,13 +17,14 @@ from stilts.budget.curves import area_rows, curve_rows, pareto_rows
 from stilts.budget.paper import CONTRADICTED, OPEN, REPRODUCED, paper_rows, verdict
 from stilts.budget.results import Experiment, Key, Run, costs_of, read_experiment
 from stilts.budget.table import Cost, write_costs
+from stilts.config.claims import claims
 from stilts.config.load import load_config
 from stilts.errors import UserError
 from stilts.metrics.blocks import BLOCKS, write_blocks
 from stilts.metrics.table import Score, write_csv, write_scores
 from stilts.provenance.manifest import write_manifest
 from stilts.stats.student import mean_interval
-from stilts.tasks.claims import Claim, claims
+from stilts.tasks.claims import Claim
 from stilts.tasks.registry import task_names
 from tests.budget_case import HOW, KINDS, POINTS, costs, experiment, spec
 
@@ -359,9 +360,8 @@ def test_both_jobs_from_files(tmp_path):
     for job, more in ((curves_job, {}), (claims_job, settings)):
         name = job.__name__.split(".")[-1]
         argv = ["--spec", json.dumps(spec() | more), "--scores", str(scores), "--costs", str(prices)]
-        argv += ["--counted", str(prices)] if more else []
         argv += [f"--{name}-csv", str(tmp_path / f"{name}.csv"), "--output", str(tmp_path / name / "manifest.json")]
-        options = {"scores": "", "costs": ""} | ({"counted": ""} if more else {})
+        options = {"scores": "", "costs": ""}
         assert job.run_job(job.work, options, argv, reads=job.score_files, copies={f"{name}-csv": f"{name}.csv"}) == 0
     found = list(csv.DictReader((tmp_path / "claims.csv").open()))
     row = next(r for r in found if (r["recipe"], r["target"], r["budget"]) == ("multi", "xquad", "1"))

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from stilts.config.load import load_config, resolve_task
 from stilts.config.messages import yaml_float
-from stilts.config.models import Config, Phase, Training, TrainingChange
+from stilts.config.models import Config
+from stilts.config.training import Phase, Training, TrainingChange
 from stilts.errors import UserError
 
 

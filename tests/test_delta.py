@@ -80,6 +80,14 @@ def test_a_masked_lm_head_and_rows_that_all_changed_are_kept(tmp_path):
     }
 
 
+def test_a_backbone_in_half_precision_is_a_base_as_well(tmp_path):
+    base = kept(tmp_path / "base", random_encoder(tiny_config()).half())
+    encoder, _ = load_encoder(tmp_path / "base")
+    kept(tmp_path / "m", trained(encoder, [3, 9], 0.9), base=base)
+    assert same(load_encoder(tmp_path / "m", base=base)[0], encoder)
+    assert json.loads((tmp_path / "m" / "delta.json").read_text())["rows"] == [2, 120]
+
+
 def test_only_the_encoder_it_names_will_do(tmp_path):
     encoder = random_encoder(tiny_config())
     base = kept(tmp_path / "base", encoder)

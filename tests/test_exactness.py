@@ -21,6 +21,7 @@ from stilts.tokens.store import TokenSplit
 from stilts.train import loop
 from stilts.train.cotraining import TextItems
 from stilts.train.loop import Part, batch_loss
+from stilts.train.work import Work
 from tests.engine_case import TRAINED, WORDS, make_tokenizer, padded, random_encoder, tiny_config, tokenised, toy
 from tests.test_model_peers import real, theirs
 
@@ -44,10 +45,11 @@ def parts(tmp_path_factory) -> dict[str, Part]:
                 k: [x * (1 + i % 4) if k in ("tokens", "tags") else x for i, x in enumerate(v)] for k, v in rows.items()
             }
         split = TokenSplit(tokenised(kind, tokenizer, folder / kind, train=rows) / "tokens", "train")
-        made[kind] = Part(kind, Items(split, 40, 4), build_head(kind, config, 3, "mean", 0.0))
+        made[kind] = Part(kind, Items(split, 40, 4), build_head(kind, config, 3, "mean", 0.0), Work(kind, 3))
     text = {"text": [" ".join(WORDS[i % 5 : 1 + i % 5 + i % 13]) for i in range(24)]}
     split = TokenSplit(tokenised("masked_lm", tokenizer, folder / "text", train=text) / "tokens", "train")
-    made["masked_lm"] = Part("text", TextItems(split, np.arange(24), 40, 0.3, 1), MaskedLMHead(config, embedding))
+    items, head = TextItems(split, np.arange(24), 40, 0.3, 1), MaskedLMHead(config, embedding)
+    made["masked_lm"] = Part("text", items, head, Work("masked_lm", config.vocab_size))
     return made
 
 
@@ -67,7 +69,7 @@ def dual(folder) -> Part:
     made = build_tokens("answer_retrieval", folder / "data", make_tokenizer(folder / "tokenizer"), folder / "tokens")
     write_manifest(folder / "tokens", made)
     head = DualHead(tiny_config(), "first")
-    return Part("dual", DualItems(TokenSplit(folder / "tokens", "train"), 16, 40), head)
+    return Part("dual", DualItems(TokenSplit(folder / "tokens", "train"), 16, 40), head, Work("answer_retrieval", 0))
 
 
 @pytest.mark.parametrize("call", [0, 300, 10**9], ids=lambda c: f"call {c}")

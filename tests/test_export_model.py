@@ -160,5 +160,5 @@ def test_an_encoder_and_what_is_refused(finished, tmp_path, capsys):
     assert "is there already" in capsys.readouterr().err
     for name in ("models/target/nothing", "data/pawsx", "../etc"):
         assert run(finished, name, "--output", str(tmp_path / "no")) == 2
-        assert "no finished model" in capsys.readouterr().err
+        assert "there is no finished model in" in capsys.readouterr().err
     assert not (tmp_path / "no").exists()

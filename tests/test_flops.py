@@ -26,17 +26,21 @@ def test_forward_and_parameters(config, depth, monkeypatch):
     assert sum(own.values()) == sum(p.numel() for p in encoder.parameters())
     assert own["embeddings"] == sum(p.numel() for p in encoder.embeddings.parameters())
 
-    layout = Layout(torch.tensor([40, 40, 40]))
-    layout.positions = layout.positions.to("meta")
-    ids = torch.empty(120, dtype=torch.long, device="meta")
+    def forward():
+        layout = Layout(torch.tensor([40, 40, 40]))
+        layout.positions = layout.positions.to("meta")
+        return encoder(torch.empty(120, dtype=torch.long, device="meta"), layout)
+
     with torch.no_grad():
-        assert count(lambda: encoder(ids, layout), monkeypatch) == forward_flops(shape, 120, 3 * 40**2)
+        assert count(forward, monkeypatch) == forward_flops(shape, 120 + 1, 3 * 40**2)
 
 
 def test_padding_is_counted_as_slots(monkeypatch):
-    encoder, lengths = Encoder(MINI), torch.tensor([5, 17, 40])
-    counted = count(lambda: encoder(torch.zeros(62, dtype=torch.long), Layout(lengths)), monkeypatch)
-    assert counted == forward_flops(shape_of(MINI.to_json()), 62, 3 * 40**2)  # only attention sees the padding
+    encoder, layout = Encoder(MINI), Layout(torch.tensor([5, 17, 40]))
+    slots = sum(n * longest**2 for n, longest in layout.blocks.shapes)
+    counted = count(lambda: encoder(torch.zeros(62, dtype=torch.long), Layout(torch.tensor([5, 17, 40]))), monkeypatch)
+    assert counted == forward_flops(shape_of(MINI.to_json()), 62 + 1, slots)  # only attention sees the padding
+    assert slots >= 5**2 + 17**2 + 40**2
 
 
 KINDS = {
@@ -59,11 +63,16 @@ def test_training_of_encoder_and_head(kind, frozen, monkeypatch):
     else:
         head = build_head(kind, MINI, outputs, "first", 0.0)
     encoder.freeze(frozen)
-    ids, layout = torch.randint(1000, (40,)), Layout(torch.tensor([10, 10, 10, 10]))
-    counted = count(lambda: head.loss(encoder(ids, layout), layout, **targets)[0].backward(), monkeypatch)  # noqa: PLW0108
-    own = training_flops(shape, 40, 4 * 100, frozen)
+    ids = torch.randint(1000, (40,))
+
+    def loss():
+        layout = Layout(torch.tensor([10, 10, 10, 10]))
+        return head.loss(encoder(ids, layout), layout, **targets)[0]
+
+    counted = count(lambda: loss().backward(), monkeypatch)
+    own = training_flops(shape, 40 + 1, 4 * 100, frozen)
     pairs = 4 if kind == "answer_retrieval" else 0
     assert counted == own + head_training_flops(kind, shape, rows, counted_outputs, frozen, pairs)
     with torch.no_grad():
-        forward = count(lambda: head.loss(encoder(ids, layout), layout, **targets), monkeypatch)
-    assert forward == forward_flops(shape, 40, 400) + head_flops(kind, 96, rows, counted_outputs) + 2 * pairs * 96
+        forward = count(loss, monkeypatch)
+    assert forward == forward_flops(shape, 40 + 1, 400) + head_flops(kind, 96, rows, counted_outputs) + 2 * pairs * 96

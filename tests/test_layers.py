@@ -11,7 +11,7 @@ from stilts.provenance.code import closure
 
 ROOT = Path(__file__).resolve().parents[1]
 # Earlier may not import later. What is not listed (config, tasks, provenance, errors, progress) serves every stage.
-FLOW = ["data", "tokens", "model", "metrics", "predict", "train", "retrieval", "report"]
+FLOW = ["data", "tokens", "model", "metrics", "predict", "train", "retrieval", "budget", "report"]
 
 
 def stages_imported(path: Path) -> set[str]:

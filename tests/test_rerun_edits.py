@@ -108,7 +108,10 @@ CODE: dict[str, tuple[Edit, str]] = {
     "a rule's message": (replace("rules/scores.smk", '"Score {wildcards.target}', '"Judge {wildcards.target}'), ""),
     "a rule's memory": (replace("rules/tokens.smk", "rule tokenize:", "# more memory\nrule tokenize:"), ""),
     # Library modules, one of each stage.
-    "a script": (append("scripts/mine.py", "\n\nX = 1\n"), "mine score: target=tatoeba; summarise report"),
+    "a script": (
+        append("scripts/mine.py", "\n\nX = 1\n"),
+        "mine score: target=tatoeba; AFTER_SCORES",
+    ),
     "the mini world": (code("miniworld/pairs.py"), ALL),
     "a reader": (
         code("data/readers.py"),
@@ -122,8 +125,11 @@ CODE: dict[str, tuple[Edit, str]] = {
     "the training loop": (code("train/loop.py"), TRAINING),
     "the optimizer": (code("train/optimizer.py"), ENCODER),
     "decoding of predictions": (code("predict/decode.py"), TRAINING),
-    "pooling of sentences": (code("predict/embed.py"), "embed mine score: target=tatoeba; summarise report"),
-    "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; summarise report"),
+    "pooling of sentences": (
+        code("predict/embed.py"),
+        "embed mine score: target=tatoeba; AFTER_SCORES",
+    ),
+    "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; AFTER_SCORES"),
     "the form of score rows": (code("metrics/table.py"), "score; profile_budget; TAIL"),
     "the tables": (code("report/tables.py"), "summarise report"),
     "the style of the report": (code("report/style.py"), "report"),
@@ -145,7 +151,7 @@ CODE: dict[str, tuple[Edit, str]] = {
     "a published number, which no stand-in shows": (append("published/xtreme.yaml", "# more\n"), ""),
     "a rule's command": (
         replace("rules/predictions.smk", "python -m scripts.mine --spec", "python -m  scripts.mine --spec"),
-        "mine score: target=tatoeba; summarise report",
+        "mine score: target=tatoeba; AFTER_SCORES",
     ),
 }
 
@@ -199,25 +205,30 @@ RESULTS: dict[str, tuple[Edit, str]] = {
     "a deleted intermediate model": (remove("results/tiny/models/intermediate/mini/multi/s1"), ""),
     "deleted examples": (remove("results/tiny/data/udpos"), ""),
     "deleted logs": (remove("results/tiny/logs"), ""),
-    "a deleted score": (remove(SCORE), "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; summarise report"),
+    "a deleted score": (
+        remove(SCORE),
+        "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; AFTER_SCORES",
+    ),
     "deleted tables": (remove("results/tiny/tables"), "summarise report"),
     "a deleted scores.csv": (remove("results/tiny/scores.csv"), "summarise report"),
     "a deleted report": (remove("results/tiny/report"), "report"),
     "all results touched": (touch, ""),
     "lost records": (remove(".snakemake"), ""),
-    "a changed score": (append(SCORE, " "), "summarise report"),
-    "changed gold answers": (append(DATA, " "), "predict score profile_budget: target=udpos; costs summarise report"),
+    "a changed score": (append(SCORE, " "), "AFTER_SCORES"),
+    "changed gold answers": (append(DATA, " "), "predict score profile_budget: target=udpos; costs AFTER_SCORES"),
     "changed gold answers of an older date": (
         other_content_of_old,
-        "predict score profile_budget: target=udpos; costs summarise report",
+        "predict score profile_budget: target=udpos; costs AFTER_SCORES",
     ),
     "swapped folders": (
         swap_seeds,
-        f"train_target: recipe=none target=udpos depth=full; predict score: {BELOW_TUNED}; TAIL",
+        f"train_target: recipe=none target=udpos depth=full; predict score: {BELOW_TUNED}; "
+        "profile_budget: target=udpos; TAIL",
     ),
     "made by code that is gone": (
         other_code,
-        f"train_target: recipe=none target=udpos depth=full seed=1; predict score: {BELOW_TUNED} seed=1; TAIL",
+        f"train_target: recipe=none target=udpos depth=full seed=1; predict score: {BELOW_TUNED} seed=1; "
+        "profile_budget: target=udpos; TAIL",
     ),
 }
 

@@ -49,11 +49,13 @@ def make_arm(
     set_precision(encoder, how["precision"], device)
     encoder.eval().to(device)
     head = _head(split, model, how, spec, encoder)
-    chosen = np.sort(generator(0, "queries").permutation(len(split))[: spec["queries"]])
+    chosen = generator(0, "queries").permutation(len(split))[: spec["queries"]]
     queries = [query_of(split, int(e), how, encoder.config.max_length) for e in chosen]
     texts = _texts(data, chosen)
-    lengths = np.asarray([len(s) for q in queries for s in q], np.int64)
     flat = [s for q in queries for s in q]
+    if "layers" in how:  # in retrieval a query is one text
+        queries, texts = [[s] for s in flat], [[t] for row in texts for t in row]
+    lengths = np.asarray([len(s) for s in flat], np.int64)
 
     @torch.inference_mode()
     def run(sequences: list[np.ndarray]) -> tuple[float, float]:
@@ -74,12 +76,11 @@ def make_arm(
         seconds = time.perf_counter() - start
         return seconds, *run(queries[i])
 
-    def offline() -> int:
+    def offline() -> None:
         for batch in token_budget_batches(lengths, OFFLINE_TOKENS):
             run([flat[k] for k in batch])
-        return len(queries)
 
-    return Arm(name, query, offline)
+    return Arm(name, query, offline, len(queries))
 
 
 def query_of(split: TokenSplit, example: int, how: Mapping[str, Any], longest: int) -> list[np.ndarray]:

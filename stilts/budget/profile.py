@@ -32,16 +32,16 @@ SPANS = ("tokenise", "transfer", "compute")
 class Arm:
     """One budget point, ready to run.
 
-    query(i): answer query i alone, and return the seconds of each span; offline(): answer all queries in batches
-    and return how many.
+    query(i): answer query i alone, and return the seconds of each span; offline(): answer all `examples` in batches.
     """
 
     name: str
     query: Callable[[int], tuple[float, ...]]
-    offline: Callable[[], int]
+    offline: Callable[[], None]
+    examples: int
     seconds: list[list[tuple[float, ...]]] = field(default_factory=lambda: [[], []])
     cpu: list[float] = field(default_factory=lambda: [0.0, 0.0])
-    passes: list[list[float]] = field(default_factory=lambda: [[], []])
+    rates: list[float] = field(default_factory=list)
 
 
 class Measure(NamedTuple):
@@ -68,10 +68,11 @@ def measure(arms: Sequence[Arm], queries: int, device: torch.device) -> dict[str
                 cpu = time.process_time()
                 arm.seconds[twin] += [arm.query(i) for i in range(start, min(half, start + BLOCK))]
                 arm.cpu[twin] += time.process_time() - cpu
-    for twin in (0, 1):
-        for arm in arms if twin == 0 else reversed(arms):
-            arm.passes[twin].append(_rate(arm))
-    return {arm.name: [*latencies(arm.seconds, arm.cpu), *_rates(arm), *_memory(arm, device)] for arm in arms}
+    for arm in (*arms, *reversed(arms)):
+        start = time.perf_counter()
+        arm.offline()
+        arm.rates.append(arm.examples / (time.perf_counter() - start))
+    return {arm.name: [*latencies(arm.seconds, arm.cpu), *_offline(arm, device)] for arm in arms}
 
 
 def latencies(seconds: Sequence[Sequence[tuple[float, ...]]], cpu: Sequence[float]) -> list[Measure]:
@@ -105,44 +106,38 @@ def apart(a: Measure, b: Measure) -> bool:
     return abs(a.value - b.value) > (a.spread or 0.0) + (b.spread or 0.0)
 
 
-def _rate(arm: Arm) -> float:
-    start = time.perf_counter()
-    return arm.offline() / (time.perf_counter() - start)
-
-
-def _rates(arm: Arm) -> list[Measure]:
-    return [_pair("throughput", [twin[0] for twin in arm.passes], "examples/s", arm.offline(), "higher is better")]
-
-
-def _memory(arm: Arm, device: torch.device) -> list[Measure]:
-    """Return the peak of one offline pass, and the energy of passes over a long window where there is a counter."""
+def _offline(arm: Arm, device: torch.device) -> list[Measure]:
+    """Return throughput, the peak memory of a pass, and the energy of many where there is a counter."""
+    rate = _pair("throughput", arm.rates, "examples/s", arm.examples, "higher is better")
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        n = arm.offline()
-        peak = Measure("memory_peak", float(torch.cuda.max_memory_allocated(device)), "bytes", None, n, "torch, on GPU")
+        arm.offline()
+        held = float(torch.cuda.max_memory_allocated(device))
+        peak = Measure("memory_peak", held, "bytes", None, arm.examples, "torch, on GPU")
     else:
-        n, peak = _resident_peak(arm)
+        peak = _resident_peak(arm)
     counter = energy_counter() if device.type == "cuda" else None
     if counter is None:
-        return [peak, Measure("energy", None, "J/example", None, 0, "this device has no energy counter")]
+        return [rate, peak, Measure("energy", None, "J/example", None, 0, "this device has no energy counter")]
     energy = []
     for _ in range(2):
         before, start, done = counter(), time.perf_counter(), 0
         while time.perf_counter() - start < WINDOW:
-            done += arm.offline()
+            arm.offline()
+            done += arm.examples
         energy.append(joules(before, counter()) / done)
-    return [peak, _pair("energy", energy, "J/example", done, f"gross, windows of {WINDOW:.0f} s")]
+    return [rate, peak, _pair("energy", energy, "J/example", done, f"gross, windows of {WINDOW:.0f} s")]
 
 
-def _resident_peak(arm: Arm) -> tuple[int, Measure]:
+def _resident_peak(arm: Arm) -> Measure:
     """Return the largest resident memory of the process during a pass, where the system can start it afresh."""
     gc.collect()
     try:
         Path("/proc/self/clear_refs").write_text("5")
-        n = arm.offline()
+        arm.offline()
         found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
         peak = float(found[1]) * 1024 if found else None
     except OSError:
-        n, peak = arm.offline(), None
+        peak = None
     note = "of the whole process, interpreter and torch included" if peak else "this system does not tell"
-    return n, Measure("memory_peak", peak, "bytes", None, n, note)
+    return Measure("memory_peak", peak, "bytes", None, arm.examples, note)

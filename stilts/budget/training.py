@@ -66,7 +66,7 @@ def measured(folder: Path) -> dict[str, Any]:
         run = json.loads((folder / RUN).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return {name: run[name] for name in MEASURED if run.get(name) is not None}
+    return {name: run[name] for name in (*MEASURED, "energy_note") if run.get(name) is not None}
 
 
 def users(phases: Iterable[Phase]) -> dict[str, int]:

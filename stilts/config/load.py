@@ -9,8 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from stilts.config.messages import explain
-from stilts.config.models import CONTROLS, Config, Pretraining
+from stilts.config.models import CONTROLS, Config
 from stilts.config.recipes import chain_faults, recipe_faults, translations
+from stilts.config.training import Pretraining
 from stilts.errors import UserError, did_you_mean
 from stilts.miniworld.settings import resolve_world
 from stilts.tasks.arms import BEST

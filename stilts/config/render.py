@@ -15,7 +15,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from stilts.config.messages import yaml_float
-from stilts.config.models import Config, TrainingChange
+from stilts.config.models import Config
+from stilts.config.training import TrainingChange
 from stilts.tasks.spec import TaskSpec
 
 WIDTH = 110

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from stilts.budget.training import example_of, phases_of
-from stilts.config.models import Recipe, altered
+from stilts.config.claims import claims
+from stilts.config.models import Recipe
 from stilts.config.recipes import starts_first
 from stilts.config.study import Study, parts_of
+from stilts.config.training import altered
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
-from stilts.tasks.claims import claims
 from stilts.tasks.published import averaged, published
 from stilts.tasks.spec import TaskSpec
 

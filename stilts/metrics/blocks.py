@@ -77,13 +77,14 @@ def read_blocks(path: Path) -> Blocks:
 
 
 def _split(languages: list[str]) -> list[list[int]]:
-    """Return the row numbers of each block: the k-th part of every language."""
+    """Return the row numbers of each block that has any: the k-th part of every language."""
     rows = defaultdict(list)
     for row, language in enumerate(languages):
         rows[language].append(row)
-    return [
+    parts = [
         sorted(r for of in rows.values() for i, r in enumerate(of) if i * BLOCKS // len(of) == k) for k in range(BLOCKS)
     ]
+    return [part for part in parts if part]
 
 
 def _rows(columns: Mapping[str, list], rows: list[int]) -> Columns:

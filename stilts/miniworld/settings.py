@@ -24,7 +24,7 @@ SIZES: dict[str, int] = {
     "udpos_train": 1000,
     "panx_train": 1000,
     "tydiqa_train": 500,
-    "eval": 400,
+    "eval": 200,
     "validation": 200,
     "tatoeba": 400,
     "bucc": 700,  # meanings of the test corpora: 400 sentences a side, 100 of them gold; validation has half

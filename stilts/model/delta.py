@@ -63,7 +63,7 @@ def read_delta(folder: Path, base: Path | None) -> tuple[dict[str, Tensor], list
 
 def _before(base: Path, decays: list[float]) -> Tensor:
     """Return the embeddings that would be there had no row been read, [vocabulary, hidden]."""
-    words = read_tensor(base.parent / WEIGHTS, WORDS, f"roberta.{WORDS}")
+    words = read_tensor(base.parent / WEIGHTS, WORDS, f"roberta.{WORDS}").float()  # some repositories hold fp16
     for factor in decays:  # one after the other, as they were rounded
         words *= factor
     return words

@@ -22,8 +22,9 @@ from stilts.budget.flops import (
     shape_of,
     training_flops,
 )
-from stilts.config.models import Recipe, Training, altered
+from stilts.config.models import Recipe
 from stilts.config.study import Study
+from stilts.config.training import Training, altered
 from stilts.miniworld.settings import SIZES
 from stilts.plan.sizes import Size, Sizes
 

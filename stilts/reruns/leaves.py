@@ -13,9 +13,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from stilts.config.models import Config, TrainingChange
+from stilts.config.models import Config
 from stilts.config.specs import Specs
 from stilts.config.study import Study
+from stilts.config.training import TrainingChange
 from stilts.errors import UserError
 from stilts.reruns.difference import MISSING, Difference, task_name
 

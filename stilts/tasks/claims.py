@@ -1,19 +1,12 @@
-"""The paper's claims as data: what it says, what it found, and which contrast of ours tests it (`claims/*.yaml`)."""
+"""The paper's claims as data: what it says, what it found, and which contrast of ours tests it."""
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from stilts.config.messages import explain
-from stilts.errors import UserError
 from stilts.tasks.spec import Strict
-
-FOLDER = Path(__file__).resolve().parents[2] / "claims"
 
 
 class Claim(Strict):
@@ -55,21 +48,3 @@ class Claim(Strict):
         many = max(len(self.recipes), len(self.against))
         first, second = (names * many if len(names) == 1 else names for names in (self.recipes, self.against))
         return list(zip(first, second, strict=True))
-
-
-@cache
-def claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
-    """Return all claims; raises UserError naming the file that is faulty or an id that stands twice."""
-    found: list[Claim] = []
-    for path in sorted(folder.glob("*.yaml")):
-        try:
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-            found += [Claim.model_validate(row) for row in raw["claims"]]
-        except ValidationError as error:
-            raise UserError(f"{path} is not valid:\n" + "\n".join(f"  {x}" for x in explain(error, Claim))) from None
-        except (yaml.YAMLError, TypeError, KeyError) as error:
-            raise UserError(f"{path} must hold a list `claims`: {error}") from None
-    ids = [c.id for c in found]
-    if double := [k for k in ids if ids.count(k) > 1]:
-        raise UserError(f"{folder.name}/: said twice: {double[0]}")
-    return tuple(found)
