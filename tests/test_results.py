@@ -63,6 +63,8 @@ def test_types_follow_from_names_also_where_there_is_no_row(study, tmp_path):
         empty.parent.mkdir(parents=True, exist_ok=True)
         empty.write_text((study.root / FILES[name]).read_text(encoding="utf-8").splitlines()[0] + "\n")
         assert (getattr(load(tmp_path), name).dtypes == frame.dtypes).all(), name
+    numbers = {"seed": "Int64", "n": "Int64", "value": "float64", "higher_is_better": "boolean"}
+    assert {c: str(kind) for c, kind in study.scores.dtypes.items() if kind != "str"} == numbers
     every = [study.table(name) for name in study.tables] + [study.runs, study.history, study.scores]
     kinds = {(c, str(kind)) for frame in every for c, kind in frame.dtypes.items()}
     assert len(kinds) == len({c for c, _ in kinds})
@@ -101,6 +103,14 @@ def test_runs_and_history_say_whose_they_are(study):
     assert set(study.history["place"]) == set(study.runs.query("place.str.startswith('models')")["place"]) - {
         p for p in study.runs["place"] if "random-init/mini/s" in p
     }
+
+
+def test_what_a_job_is_still_making_is_no_result(study, tmp_path):
+    place = "models/target/mini/none/udpos/d1/s1"
+    for name in (place, f"{place}.part", f"{place}.old"):
+        shutil.copytree(study.root / place, tmp_path / name, ignore=shutil.ignore_patterns("*.safetensors"))
+    assert load(tmp_path).runs["place"].tolist() == [place]
+    assert set(load(tmp_path).history["place"]) == {place}
 
 
 def test_words_that_pandas_takes_for_missing_are_words(study, tmp_path):
