@@ -13,12 +13,6 @@ rule summarise:
             category="Scores",
             labels={"table": "every score"},
         ),
-        targets=report(
-            f"{ROOT}/tables/target_x_recipe.csv",
-            caption="../report/target_x_recipe.rst",
-            category="Scores",
-            labels={"table": "targets x recipes"},
-        ),
     log:
         f"{ROOT}/logs/summarise.log",
     benchmark:
@@ -47,12 +41,6 @@ rule report:
         data=all_data,
     output:
         manifest=f"{ROOT}/report/manifest.json",
-        page=report(
-            f"{ROOT}/report/index.html",
-            caption="../report/page.rst",
-            category="Report",
-            labels={"page": "the report"},
-        ),
     log:
         f"{ROOT}/logs/report.log",
     benchmark:
