@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model provenance plan slurm-check test lint format config env lock clean-env
+.PHONY: help reproduce why status compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model export-run tensorboard provenance plan slurm-check rulegraph test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -31,6 +31,9 @@ slurm-check: env ## Look at the SLURM cluster, print the lines of profiles/slurm
 why: env ## Say what the next run would do, and why (EXPERIMENT, ARGS="--json")
 	@$(RUN) scripts.why $(CONFIGFILE) $(ARGS)
 
+status: env ## Say how far a run is, in a second terminal (EXPERIMENT, ARGS="--watch")
+	@$(RUN) scripts.status $(CONFIGFILE) $(ARGS)
+
 compare: env ## Show what changed: A=before B=after (EXPERIMENT, ARGS="--languages"); alone: now against the last kept run
 	@$(RUN) scripts.compare $(CONFIGFILE) $(if $(A)$(B),"$(A)") $(if $(B),"$(B)") $(ARGS)
 
@@ -58,8 +61,17 @@ store-prune: env ## Remove store entries that nothing used for 30 days (STORE or
 export-model: env ## Write a model as a Hugging Face folder with a card: MODEL=models/target/... (EXPERIMENT, ARGS="--output FOLDER")
 	@$(RUN) scripts.export_model $(CONFIGFILE) "$(MODEL)" $(ARGS)
 
+export-run: env ## Bundle what made a result, without weights: RESULT=models/target/... (EXPERIMENT, ARGS="--output run.zip")
+	@$(RUN) scripts.export_run $(CONFIGFILE) "$(RESULT)" $(ARGS)
+
+tensorboard: env ## Write training curves as TensorBoard event files (EXPERIMENT, ARGS="--output FOLDER")
+	@$(RUN) scripts.tensorboard $(CONFIGFILE) $(ARGS)
+
 provenance: env ## List what a rule's results depend on: RULE=train_target
 	@$(RUN) scripts.provenance "$(RULE)" $(ARGS)
+
+rulegraph: env ## Draw the graph of the rules into README.md
+	@$(RUN) scripts.rulegraph
 
 test: env ## Run all tests, style and lint checks included (CORES, ARGS)
 	@$(RUN) pytest -n $(or $(CORES),logical) --dist loadfile $(ARGS)

@@ -12,6 +12,9 @@ if "experiment" not in config:
     configfile: workflow.source_path("config.yaml")
 
 
+report: "report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/session.smk"
 include: "rules/inputs.smk"

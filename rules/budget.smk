@@ -65,8 +65,18 @@ rule costs:
         measured=all_measured,
     output:
         manifest=f"{ROOT}/costs/manifest.json",
-        costs=f"{ROOT}/costs.csv",
-        training=f"{ROOT}/training_costs.csv",
+        costs=report(
+            f"{ROOT}/costs.csv",
+            caption="../report/costs.rst",
+            category="Costs",
+            labels={"table": "costs of predictions"},
+        ),
+        training=report(
+            f"{ROOT}/training_costs.csv",
+            caption="../report/training_costs.rst",
+            category="Costs",
+            labels={"table": "costs of training"},
+        ),
     log:
         f"{ROOT}/logs/costs.log",
     benchmark:

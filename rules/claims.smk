@@ -8,7 +8,12 @@ rule curves:
         costs=costs_of_axis,
     output:
         manifest=f"{ROOT}/curves/manifest.json",
-        curves=f"{ROOT}/curves.csv",
+        curves=report(
+            f"{ROOT}/curves.csv",
+            caption="../report/curves.rst",
+            category="Budgets",
+            labels={"table": "scores at a budget"},
+        ),
     log:
         f"{ROOT}/logs/curves.log",
     benchmark:
@@ -36,7 +41,12 @@ rule claims:
         costs=costs_of_axis,
     output:
         manifest=f"{ROOT}/claims/manifest.json",
-        claims=f"{ROOT}/claims.csv",
+        claims=report(
+            f"{ROOT}/claims.csv",
+            caption="../report/claims.rst",
+            category="Budgets",
+            labels={"table": "claims"},
+        ),
     log:
         f"{ROOT}/logs/claims.log",
     benchmark:

@@ -7,7 +7,12 @@ rule summarise:
         scores=all_scores,
     output:
         manifest=f"{ROOT}/tables/manifest.json",
-        scores=f"{ROOT}/scores.csv",
+        scores=report(
+            f"{ROOT}/scores.csv",
+            caption="../report/scores.rst",
+            category="Scores",
+            labels={"table": "every score"},
+        ),
     log:
         f"{ROOT}/logs/summarise.log",
     benchmark:

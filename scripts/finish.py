@@ -16,6 +16,7 @@ from stilts.compare.runs import keep_run
 from stilts.errors import UserError
 from stilts.pipe import quietly
 from stilts.provenance.code import ROOT
+from stilts.reruns.logs import failure
 
 COMPUTE = {"pretrained", "intermediate", "target", "random-init", "predictions", "embeddings", "mined", "scores"}
 
@@ -68,13 +69,8 @@ def _keep(root: Path) -> None:
 
 def _failures(logs: Path, started: float) -> list[str]:
     """Return one line for each log of this invocation that ends in an error: the log and its last line."""
-    lines = []
-    for path in sorted(p for p in logs.rglob("*.log") if p.stat().st_mtime >= started):
-        written = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        told = [line for line in written if line.startswith("error: ")]
-        if told or any(line.startswith("Traceback ") for line in written):
-            lines.append(f"  {path.relative_to(logs)}: {told[-1] if told else written[-1]}")
-    return lines
+    written = sorted(p for p in logs.rglob("*.log") if p.stat().st_mtime >= started)
+    return [f"  {path.relative_to(logs)}: {why}" for path in written if (why := failure(path))]
 
 
 def _facts(run: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from stilts.tasks.registry import get_task, task_names
 from stilts.tasks.spec import TaskSpec
 from stilts.tasks.translation import translation_of
 
-RESERVED = ("runs", "now")  # results/runs holds kept runs; `now` are the current results
+RESERVED = ("runs", "exported", "now")  # results/runs: kept runs, results/exported: copies; now: current results
 
 
 def load_config(raw: dict[str, Any]) -> Config:

@@ -58,9 +58,9 @@ def plan_of(
     from snakemake.settings.types import ConfigSettings, DAGSettings, OutputSettings, Quietness, ResourceSettings
 
     here = os.getcwd()
-    config = ConfigSettings(configfiles=[p.resolve() for p in configfiles])
     _reading.append(folder)
     try:
+        config = ConfigSettings(configfiles=[p.resolve() for p in configfiles])
         with SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api:
             workflow = api.workflow(
                 ResourceSettings(cores=1), config, snakefile=root / snakefile, workdir=folder.resolve()

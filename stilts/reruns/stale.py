@@ -79,7 +79,7 @@ def _alive(root: Path) -> Iterator[Path]:
     for here, folders, files in os.walk(root):
         for name in [n for n in (*folders, *files) if n.endswith(UNFINISHED)]:
             path = Path(here) / name
-            if _locked(path / LOCK) or time.time() - _newest(path) < YOUNG:
+            if is_locked(path / LOCK) or time.time() - _newest(path) < YOUNG:
                 yield path
         folders[:] = [n for n in folders if not n.endswith(UNFINISHED)]
 
@@ -91,7 +91,7 @@ def _newest(path: Path) -> float:
         return time.time()
 
 
-def _locked(path: Path) -> bool:
+def is_locked(path: Path) -> bool:
     """Whether a process holds the lock of a result it makes."""
     try:
         handle = os.open(path, os.O_RDONLY)
