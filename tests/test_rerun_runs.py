@@ -27,7 +27,7 @@ SMALL = {"grid": {"recipes": ["none"], "targets": ["udpos", "tatoeba"], "seeds":
 def base(tmp_path_factory):
     """Return the configuration of a small study, and a folder where it has run, with its store."""
     folder = tmp_path_factory.mktemp("small study")
-    config = write(folder / "small.yaml", merged(tiny(), SMALL | {"budget": {"depths": ["full"]}}))
+    config = write(folder / "small.yaml", merged(tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}}))
     done = snakemake(folder, configfile=config)
     assert done.returncode == 0, done.stdout[-4000:]
     return folder, config
@@ -67,7 +67,10 @@ def run(folder: Path, config: Path, *arguments: str, project: Path = ROOT) -> di
 def test_a_setting_flipped_and_flipped_back_is_served_by_the_store(study):
     folder, config = study
     before = manifests(folder / "results/tiny")
-    edited = write(folder / "edited.yaml", merged(tiny(), SMALL | {"budget": {"depths": ["full"]}} | LEARN_SLOWER))
+    edited = write(
+        folder / "edited.yaml",
+        merged(tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}} | LEARN_SLOWER),
+    )
     there = run(folder, edited)
     assert there == {
         "train_target/mini/none/udpos/dfull/s1.log": False,
@@ -116,7 +119,9 @@ def test_two_working_copies_share_a_store(study, tmp_path):
     other.mkdir()
     shared = write(
         tmp_path / "shared.yaml",
-        merged(tiny(), SMALL | {"budget": {"depths": ["full"]}, "store": str(folder / "results/.store")}),
+        merged(
+            tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}, "store": str(folder / "results/.store")}
+        ),
     )
     assert set(run(other, shared).values()) == {True}
     assert manifests(other / "results/tiny") == manifests(folder / "results/tiny")
@@ -124,7 +129,10 @@ def test_two_working_copies_share_a_store(study, tmp_path):
 
 def test_without_a_store_everything_is_computed(study, tmp_path):
     folder, _ = study
-    config = write(tmp_path / "none.yaml", merged(tiny(), SMALL | {"budget": {"depths": ["full"]}, "store": None}))
+    config = write(
+        tmp_path / "none.yaml",
+        merged(tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}, "store": None}),
+    )
     (folder / MODEL).unlink()
     assert run(folder, config, MODEL) == {"train_target/mini/none/udpos/dfull/s1.log": False}
 
@@ -147,7 +155,7 @@ def test_a_damaged_entry_is_computed_again(study):
 def test_a_damaged_entry_ends_a_job_that_asked_for_no_gpu(study, tmp_path):
     """The next run asks for one and computes."""
     folder, _ = study
-    raw = merged(tiny(), SMALL | {"budget": {"depths": ["full"]}, "runtime": {"gpus": 1}})
+    raw = merged(tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}, "runtime": {"gpus": 1}})
     config, log = write(tmp_path / "gpus.yaml", raw), "train_target/mini/none/udpos/dfull/s1.log"
     key = json.loads((folder / MODEL).with_name("key.json").read_text())["key"]
     shutil.rmtree(folder / "results/.store" / key[:2] / key / "files")
@@ -176,7 +184,7 @@ def test_a_hit_asks_for_no_gpu(study, tmp_path):
     folder, _ = study
     (folder / MODEL).unlink()
     (folder / SCORE).unlink()
-    raw = merged(tiny(), SMALL | {"budget": {"depths": ["full"]}, "runtime": {"gpus": 1}})
+    raw = merged(tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}, "runtime": {"gpus": 1}})
     planner = Planner()
     planner(folder, write(tmp_path / "same.yaml", raw))
     assert planner.answer["gpus"][SCORE] == 0
@@ -192,7 +200,10 @@ def test_a_hit_asks_for_no_gpu(study, tmp_path):
 @pytest.mark.parametrize("change", [LEARN_SLOWER, {"retrieval": {"layer": 2}}, {"grid": {"targets": ["udpos"]}}])
 def test_what_is_planned_is_what_runs(study, tmp_path, change):
     folder, _ = study
-    config = write(tmp_path / "edited.yaml", merged(merged(tiny(), SMALL | {"budget": {"depths": ["full"]}}), change))
+    config = write(
+        tmp_path / "edited.yaml",
+        merged(merged(tiny(), SMALL | {"budget": {"depths": ["full"], "measure": False}}), change),
+    )
     planner = Planner()
     _, planned, _ = planner(folder, config)
     planner.close()

@@ -164,7 +164,7 @@ CASES: dict[str, tuple[dict, str]] = {
     # How models are kept: predictions read them, and what they say stays the same.
     "compact model files": (
         {"model_files": "compact"},
-        f"train_intermediate; {BELOW_TRAINING}: target={TRAINED}; {RETRIEVAL}; TAIL",
+        f"train_intermediate; {BELOW_TRAINING}: target={TRAINED}; embed mine score; TAIL",
     ),
     # Budget points.
     "a depth less": ({"budget": {"depths": ["full"]}}, f"profile_budget: target={TRAINED}; TAIL"),

@@ -69,11 +69,11 @@ def test_a_target_taken_out(full, tmp_path):
     config = changed(tmp_path / "c.yaml", grid={"targets": NEW_TARGETS})
     arms = ("none", "multi", "random-init")
     expected = {f"{part}/mini/{arm}/udpos" for part in ("predictions", "scores", "models/target") for arm in arms}
-    expected |= {"data/udpos", "tokens/mini/udpos"}
+    expected |= {"data/udpos", "tokens/mini/udpos", "measured/mini/udpos"}
     expected |= with_logs(
         *(f"{rule}/mini/{arm}/udpos" for rule in ("predict", "score", "train_target") for arm in arms)
     )
-    expected |= with_logs("prepare/udpos.", "tokenize/mini/udpos.")
+    expected |= with_logs("prepare/udpos.", "tokenize/mini/udpos.", "profile_budget/mini/udpos.")
     assert listed(full, config) == expected
 
 
