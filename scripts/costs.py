@@ -50,4 +50,4 @@ def write_table(path: Path, columns: Iterable[str], rows: Iterable[Mapping[str, 
 if __name__ == "__main__":
     inputs = {"counted": "", "models": "", "measured": "*"}
     copies = {name.replace(".", "-").replace("_", "-"): name for name in ("costs.csv", "training_costs.csv")}
-    sys.exit(run_job(work, inputs, copies=copies))
+    sys.exit(run_job(work, inputs, copies=copies, outside=True))
