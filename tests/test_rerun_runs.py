@@ -218,6 +218,7 @@ def test_what_is_planned_is_what_runs(study, tmp_path, change):
     _, planned, _ = planner(folder, config)
     planner.close()
     done = run(folder, config)
+    planned = {(rule, place) for rule, place in planned if rule != CLOCK}
     assert planned
     assert {name.split("/")[0].removesuffix(".log") for name in done} == {rule for rule, _ in planned}
     assert len(done) == len(planned)
