@@ -17,7 +17,7 @@ import yaml
 from tests.study_case import ROOT, TINY
 
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
-SOURCES += ("benchmarks", "published", "claims", "report")
+SOURCES += ("published", "claims", "report")
 TAIL = "count_costs costs curves claims summarise report"
 AFTER_SCORES = "curves claims summarise report"
 MODELS = "train_intermediate train_target predict score profile_budget"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilts.retrieval.mining import first_of, mine, neighbours
+from stilts.retrieval.mining import first_of, largest, mine, neighbours
 from stilts.retrieval.rank import best_rows, rank
 
 
@@ -88,12 +88,22 @@ def test_margins_find_more_than_nearest_neighbours():
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 6), st.integers(1, 5), st.integers(0, 99))
 def test_neighbours_of_any_size_and_block(n, m, k, block, seed):
     x, y = corpora(seed, n, m, min(n, m), noise=0.1)
-    cosine, found = neighbours(x, y, k, block)
-    assert cosine.shape == (n, min(k, m))
-    assert all(len(set(row)) == len(row) for row in found.tolist())
     exact = cosines(x, y)
-    np.testing.assert_allclose(cosine, -np.sort(-exact, axis=1)[:, :k], atol=1e-5)
-    np.testing.assert_allclose(np.take_along_axis(exact, found, axis=1), cosine, atol=1e-5)
+    for (cosine, found), wanted in zip(neighbours(x, y, k, block), (exact, exact.T), strict=True):
+        assert cosine.shape == (len(wanted), min(k, wanted.shape[1]))
+        assert all(len(set(row)) == len(row) for row in found.tolist())
+        np.testing.assert_allclose(cosine, -np.sort(-wanted, axis=1)[:, :k], atol=1e-5)
+        np.testing.assert_allclose(np.take_along_axis(wanted, found, axis=1), cosine, atol=1e-5)
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 9), st.integers(1, 70), st.integers(1, 5), st.integers(2, 9), st.booleans(), st.integers(0, 99))
+def test_the_largest_scores_are_those_of_a_stable_sort(rows, columns, k, group, turned, seed):
+    scores = np.random.default_rng(seed).integers(0, 6, (rows, columns)).astype(np.float32)
+    value, at = largest(np.asfortranarray(scores) if turned else scores, k, group)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    assert at.tolist() == order.tolist()
+    assert value.tolist() == np.take_along_axis(scores, order, axis=1).tolist()
 
 
 def test_memory_does_not_grow_with_the_product(tmp_path):

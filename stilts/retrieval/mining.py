@@ -12,47 +12,81 @@ from stilts.retrieval.search import unit
 
 NEIGHBOURS = 4
 BLOCK = 4096  # rows of either side in one product; bounds memory at BLOCK ** 2 floats
+GROUP = 64  # scores of which only the largest is looked at first
+
+Found = tuple[np.ndarray, np.ndarray]
 
 
-def neighbours(
-    queries: np.ndarray, index: np.ndarray, k: int = NEIGHBOURS, block: int = BLOCK
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return (cosine float32 [n, k], row of `index` int32 [n, k]): the k nearest rows of `index`, nearest first.
+def neighbours(queries: np.ndarray, index: np.ndarray, k: int = NEIGHBOURS, block: int = BLOCK) -> tuple[Found, Found]:
+    """Return (cosine float32 [n, k], row of the other side int32 [n, k]) of the queries, and the same of the index:
+    the k nearest rows, nearest first; every product is computed once and serves both sides.
 
-    queries: float [n, dim]; index: float [m, dim]; k is at most m. Equal cosines go to the lower row
-    (as far as rounding lets them be equal: mining leaves repeated sentences out beforehand).
-    Raises ValueError for an empty index and for rows that are not finite.
+    queries: float [n, dim]; index: float [m, dim]; k is at most the other side's rows. Equal cosines go to the lower
+    row (as far as rounding lets them be equal: mining leaves repeated sentences out beforehand).
+    Raises ValueError for an empty side and for rows that are not finite.
     """
-    if not len(index):
+    if not len(index) or not len(queries):
         raise ValueError("there is nothing to search in")
-    k = min(k, len(index))
-    cosine = np.zeros((len(queries), k), np.float32)
-    found = np.zeros((len(queries), k), np.int32)
+    ahead, behind = _nothing(len(queries), min(k, len(index))), _nothing(len(index), min(k, len(queries)))
     for row in range(0, len(queries), block):
-        rows = slice(row, row + block)
-        left = unit(queries[rows])
-        best = np.full((len(left), 0), 0, np.float32)
-        place = np.full((len(left), 0), 0, np.int32)
+        left = unit(queries[row : row + block])
         for column in range(0, len(index), block):
             right = unit(index[column : column + block])
-            scores = np.concatenate([best, left @ right.T], axis=1)
-            numbers = np.arange(column, column + len(right), dtype=np.int32)
-            numbers = np.concatenate([place, np.broadcast_to(numbers, (len(left), len(right)))], axis=1)
-            best, place = _largest(scores, numbers, k)
-        cosine[rows], found[rows] = best, place
-    return cosine, found
+            scores = left @ right.T
+            _merge(ahead, row, column, scores)
+            _merge(behind, column, row, scores.T)
+    return ahead, behind
 
 
-def _largest(scores: np.ndarray, numbers: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the k largest scores of each row and their numbers; columns come in the order that ties are broken by."""
-    row = np.arange(len(scores))
-    best, place = [], []
-    for _ in range(min(k, scores.shape[1])):
-        at = scores.argmax(axis=1)
-        best.append(scores[row, at])
-        place.append(numbers[row, at])
-        scores[row, at] = -np.inf
-    return np.stack(best, axis=1), np.stack(place, axis=1)
+def _nothing(rows: int, k: int) -> Found:
+    return np.full((rows, k), -np.inf, np.float32), np.zeros((rows, k), np.int32)
+
+
+def _merge(best: Found, row: int, column: int, scores: np.ndarray) -> None:
+    """Let a block of scores, whose first is (row, column), compete with the best so far, from lower columns."""
+    cosine, place = (part[row : row + len(scores)] for part in best)
+    value, at = largest(scores, cosine.shape[1])
+    values = np.concatenate([cosine, value], axis=1)
+    places = np.concatenate([place, at.astype(np.int32) + np.int32(column)], axis=1)
+    order = np.argsort(-values, axis=1, kind="stable")[:, : cosine.shape[1]]
+    cosine[:], place[:] = np.take_along_axis(values, order, axis=1), np.take_along_axis(places, order, axis=1)
+
+
+def largest(scores: np.ndarray, k: int, group: int = GROUP) -> Found:
+    """Return the k largest scores of each row and their columns, largest first, equal ones by their column.
+
+    Each of them lies in one of the k groups of columns with the largest maxima: only these are looked through.
+    """
+    rows, columns = scores.shape
+    whole = columns // group
+    if whole <= k:
+        return _ordered(scores, np.broadcast_to(np.arange(columns), scores.shape), k)
+    tops = np.empty((rows, -(-columns // group)), np.float32)
+    inside = scores[:, : whole * group]
+    # Of a transposed block, a group is `group` long rows of memory.
+    tops[:, :whole] = (
+        inside.reshape(rows, whole, group).max(axis=2)
+        if scores.flags.c_contiguous
+        else inside.T.reshape(whole, group, rows).max(axis=1).T
+    )
+    if whole < tops.shape[1]:
+        tops[:, whole] = scores[:, whole * group :].max(axis=1)
+    chosen = np.sort(np.argsort(-tops, axis=1, kind="stable")[:, :k], axis=1)
+    at = (chosen[:, :, None] * group + np.arange(group)).reshape(rows, k * group)
+    values = scores[np.arange(rows)[:, None], np.minimum(at, columns - 1)]
+    values[at >= columns] = -np.inf
+    return _ordered(values, at, k)
+
+
+def _ordered(values: np.ndarray, at: np.ndarray, k: int) -> Found:
+    """Return the k largest values of each row and what stands in `at` for them; equal ones in their order."""
+    row, values = np.arange(len(values)), np.array(values)
+    found = []
+    for _ in range(min(k, values.shape[1])):
+        place = values.argmax(axis=1)
+        found.append((values[row, place], at[row, place]))
+        values[row, place] = -np.inf
+    return np.stack([v for v, _ in found], axis=1), np.stack([p for _, p in found], axis=1)
 
 
 def mine(
@@ -64,8 +98,7 @@ def mine(
     proposes its best neighbour; proposals are taken greedily, so that no sentence is in two pairs. Pairs that score 0
     or less are left out, as in XTREME's script. Both sides must be free of repeated sentences.
     """
-    forward, ahead = neighbours(queries, index, k, block)
-    backward, behind = neighbours(index, queries, k, block)
+    (forward, ahead), (backward, behind) = neighbours(queries, index, k, block)
     mean_query, mean_index = forward.mean(axis=1, dtype=np.float64), backward.mean(axis=1, dtype=np.float64)
     here = _margin(forward, mean_query, mean_index[ahead])
     there = _margin(backward, mean_index, mean_query[behind])

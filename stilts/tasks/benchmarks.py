@@ -1,4 +1,4 @@
-"""Benchmarks as data: which tasks and languages enter an official mean (`benchmarks/*.yaml`)."""
+"""Benchmarks as data: which tasks and languages enter an official mean (`tasks/benchmarks/*.yaml`)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TOTAL, BETWEEN = "total", " + "  # all groups of a benchmark; between the names 
 # Kinds that a submission has files for (stilts/report/submission.py).
 EXPORTED = ("pair_classification", "multiple_choice", "token_tagging", "span_extraction")
 EXPORTED += ("bitext_retrieval", "bitext_mining", "entity_retrieval")
-FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
+FOLDER = Path(__file__).resolve().parents[2] / "tasks" / "benchmarks"
 
 
 class Member(Strict):

@@ -28,7 +28,7 @@ class Cells(Strict):
     target: str = ""
     protocol: str = ""
     metric: str = ""
-    benchmark: str = Field("", description="Instead of a target: a name in `benchmarks/`.")
+    benchmark: str = Field("", description="Instead of a target: a name in `tasks/benchmarks/`.")
     groups: list[Group] = Field(default_factory=list, description="Of a benchmark: its groups; none: all of it.")
     over: Literal["tasks", "groups"] = Field(
         "tasks", description="Of a benchmark: whether tasks count alike, or groups of tasks."
