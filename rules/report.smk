@@ -37,6 +37,9 @@ rule summarise:
 rule report:
     input:
         tables=f"{ROOT}/tables/manifest.json",
+        curves=f"{ROOT}/curves/manifest.json",
+        claims=f"{ROOT}/claims/manifest.json",
+        costs=f"{ROOT}/costs/manifest.json",
         raw=fetched,
         data=all_data,
     output:
@@ -58,7 +61,7 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --curves {input.curves:q} --claims {input.claims:q} --costs {input.costs:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule check:

@@ -19,6 +19,9 @@ PROTOCOLS = {
 BOOST = {"none": 0, "mnli": 4, "squad1": 9}
 
 
+BUDGET = {"axis": "flops", "scale": "share", "alpha": 0.05}
+
+
 def task(name):
     kind, group, metrics = KINDS[name]
     languages = ["qab", "qac"] if kind == "bitext_retrieval" else ["qaa", "qab", "qac"]
@@ -35,7 +38,7 @@ def spec(**more):
         "experiment": "x", "title": "A study", "stand_in": True, "source_language": "qaa",
         "language_names": {"qaa": "Alva", "qab": "Brimo", "qac": "Cest"}, "targets": [task(t) for t in KINDS],
         "recipes": list(BOOST), "controls": ["random-init", "blind"], "seeds": [1, 2], "budget_points": ["full"],
-        "retrieval_layer": 2, **more,
+        "retrieval_layer": 2, **more, "settings": {"budget": BUDGET} | more.get("settings", {}),
     }  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from stilts.report.benchmarks import further_tables
 from stilts.report.chart import Line, _spread, layer_chart
 from stilts.report.choice import Dev
 from stilts.report.grid import Arm, ScoreGrid
-from stilts.report.page import render
+from stilts.report.page import FILES, render
 from stilts.report.tables import all_tables
 
 VOID = {"meta", "link", "line", "circle", "rect", "polyline", "polygon", "br"}
@@ -52,17 +52,25 @@ class Checked(HTMLParser):
         self.words.append(data)
 
 
-def write_tables(folder, rows, **more):
+def write_tables(folder, rows, budget=None, **more):
     names = spec(**more)["language_names"]
     grid = ScoreGrid(spec(**more), rows)
     tables = all_tables(grid, names) | further_tables(grid, more.get("dev", ()), spec(**more))
     for name, (columns, lines) in tables.items():
-        write_csv(folder / f"{name}.csv", columns, lines)
+        write_csv(folder / "tables" / f"{name}.csv", columns, lines)
+    for name, lines in {**dict.fromkeys(budget_files()), **(budget or {})}.items():
+        write_csv(
+            folder / f"{name}.csv", list(lines[0]) if lines else ["budget"], [list(r.values()) for r in lines or []]
+        )
     return folder
 
 
-def page_of(folder, rows=None, **more):
-    write_tables(folder, scores() if rows is None else rows, **more)
+def budget_files():
+    return [name.removesuffix(".csv") for name in FILES if not name.startswith("tables/")]
+
+
+def page_of(folder, rows=None, budget=None, **more):
+    write_tables(folder, scores() if rows is None else rows, budget, **more)
     return render({**spec(**more), "provider": "mini"}, folder)
 
 
@@ -93,10 +101,11 @@ def test_it_stands_alone(tmp_path):
     links = [attrs["href"] for tag, attrs in parsed.tags if "href" in attrs]
     ids = {attrs["id"] for _, attrs in parsed.tags if "id" in attrs}
     for link in links:
-        assert link.startswith(("#", "../tables/", "https://example.org/")) or link == "data:,", link
+        assert link.startswith(("#", "../", "https://example.org/")) or link == "data:,", link
         assert not link.startswith("#") or link[1:] in ids, link
-    files = {link.removeprefix("../tables/") for link in links if link.startswith("../tables/")}
-    assert {p.name for p in tmp_path.iterdir()} | {"scores.csv"} == files
+    files = {link.removeprefix("../") for link in links if link.startswith("../")}
+    made = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.csv")}
+    assert made | {"tables/scores.csv"} == files
     assert len([attrs["id"] for _, attrs in parsed.tags if "id" in attrs]) == len(ids)
 
 
@@ -156,9 +165,33 @@ def test_several_budgets_have_sections_of_their_own(tmp_path):
     rows += [s._replace(budget_point="d2", value=s.value / 2) for s in rows]
     page = page_of(tmp_path, rows, budget_points=["full", "d2"])
     text = text_of(page)
-    assert "Answer: mini, full" in text
-    assert "Answer: mini, d2" in text
-    assert page.count("<svg") == 2
+    assert text.count("Answer") == 1
+    assert "zero-shot): mini, full" in text
+    assert "Other budget points Other languages only (zero-shot): mini, d2" in text
+    assert "the files at the end hold all 2" in text
+
+
+def claim(**more):
+    columns = ("recipe", "target", "budget", "seeds", "difference", "low", "high", "p_holm", "detectable", "note")
+    return {**dict.fromkeys(columns, ""), "target": "overall", "budget": "1", "seeds": "3", **more}
+
+
+def test_the_answer_is_that_of_the_claims(tmp_path):
+    rows = [
+        claim(recipe="mnli", difference="4.06", low="2", high="6.1", p_holm="0.01"),
+        claim(recipe="squad1", difference="5", low="-3", high="13", p_holm="0.2", detectable="9.5"),
+        claim(recipe="mnli", budget="0.5", difference="-3", low="-5", high="-1", p_holm="0.049"),
+        claim(recipe="squad1", budget="0.5", note="no configuration is affordable"),
+        claim(recipe="mnli", target="pawsx", difference="1", low="0.1", high="1.9", p_holm="0.051"),
+    ]
+    text = text_of(page_of(tmp_path, budget={"claims/claims": rows}))
+    gain = "At the whole inference cost, the mean score in the other languages shows gains after mnli (+4.1 points, "
+    assert f"Answer {gain}95 % interval [2.0 to 6.1]); nothing can be said of squad1." in text
+    assert "At 50 % of the inference cost, the mean score in the other languages shows losses after mnli (−3.0" in text
+    assert "0 of 1 differences (recipe × target × budget) hold after correction" in text
+    assert "with three seeds, a true mean difference smaller than 9.5 points would be missed" in text
+    assert "– no configuration is affordable" in text
+    assert "too few for an interval" not in text
 
 
 def test_one_seed_and_one_recipe(tmp_path):
@@ -223,19 +256,21 @@ def test_chart_escapes_and_copes_with_nothing():
 
 
 def test_job_is_deterministic_and_names_a_lost_table(tmp_path, capsys):
-    tables = write_tables(tmp_path / "tables", scores())
-    manifest = write_manifest(tables)
+    write_tables(tmp_path, scores())
     out = tmp_path / "report" / "manifest.json"
-    argv = ["--spec", json.dumps(spec()), "--tables", str(manifest), "--output", str(out)]
-    assert run_job(report.work, {"tables": "", "raw": "*", "data": "*"}, [*argv, "--raw"]) == 0
+    folders, argv = ("tables", "curves", "claims", "costs"), ["--spec", json.dumps(spec()), "--output", str(out)]
+    for name in folders:
+        argv += [f"--{name}", str(write_manifest(tmp_path / name))]
+    inputs = {**dict.fromkeys(folders, ""), "raw": "*", "data": "*"}
+    assert run_job(report.work, inputs, [*argv, "--raw"]) == 0
     first = out.read_bytes()
-    assert run_job(report.work, {"tables": "", "raw": "*", "data": "*"}, [*argv, "--raw"]) == 0
+    assert run_job(report.work, inputs, [*argv, "--raw"]) == 0
     assert out.read_bytes() == first
-    (tables / "overall.csv").unlink()
-    assert run_job(report.work, {"tables": "", "raw": "*", "data": "*"}, [*argv, "--raw"]) == 2
+    (tmp_path / "tables" / "overall.csv").unlink()
+    assert run_job(report.work, inputs, [*argv, "--raw"]) == 2
     assert "overall.csv" in capsys.readouterr().err
     with pytest.raises(UserError, match=r"overall\.csv is missing"):
-        render(spec(), tables)
+        render(spec(), tmp_path)
 
 
 def test_the_case_covers_every_recipe_and_kind():

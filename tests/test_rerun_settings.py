@@ -51,7 +51,7 @@ CASES: dict[str, tuple[dict, str]] = {
         },
         "",
     ),
-    "threads": ({"runtime": {"threads": 2}}, "profile_budget costs"),
+    "threads": ({"runtime": {"threads": 2}}, "profile_budget costs report"),
     "queries of a measurement": ({"budget": {"queries": 16}}, "profile_budget costs report"),
     "no measurements": ({"budget": {"measure": False}}, "costs report"),
     "the store": ({"store": "elsewhere"}, ""),

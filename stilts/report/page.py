@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from stilts.errors import UserError
 from stilts.report.answer import Row, always, answer, controls_say, question, signed, spread
+from stilts.report.budget import budget_answer, cost_tables, gain_tables, training_table, verdicts
 from stilts.report.chart import Line, layer_chart
 from stilts.report.grid import ALL, BASELINE, SOURCE, ZERO_SHOT
 from stilts.report.sections import benchmark_tables, best_table, published_table
@@ -20,18 +21,26 @@ from stilts.report.tables import OVERALL
 from stilts.report.template import CELL, PAGE
 
 FILES = {
-    "scores.csv": "every score, one row each",
-    "targets.csv": "targets by recipe, with differences, every protocol and average",
-    "target_x_recipe.csv": "the same, one row a target, one column a recipe",
-    "overall.csv": "means over groups of targets and over all",
-    "seeds.csv": "the values behind the means, seed by seed",
-    "languages.csv": "language by language",
-    "controls.csv": "each score against each control",
-    "retrieval_layers.csv": "retrieval by hidden state",
-    "benchmarks.csv": "the official means of XTREME and XTREME-R",
-    "best_per_target.csv": "the recipe each target takes by its dev scores",
-    "published.csv": "published numbers beside ours",
-    "missing.csv": "scores that should be there and are not",
+    "curves/curves.csv": "the score that each budget buys, seed by seed and language by language",
+    "curves/areas.csv": "areas under these curves",
+    "curves/pareto.csv": "configurations that no other one beats for less",
+    "claims/claims.csv": "each recipe against none at each budget, with intervals, power and corrected p",
+    "claims/paper.csv": "the paper's claims and their verdicts",
+    "costs/costs.csv": "what predictions cost",
+    "costs/recipe_costs.csv": "what the training of each recipe and target cost",
+    "costs/training_costs.csv": "what each training run cost",
+    "tables/scores.csv": "every score, one row each",
+    "tables/targets.csv": "targets by recipe, with differences, every protocol and average",
+    "tables/target_x_recipe.csv": "the same, one row a target, one column a recipe",
+    "tables/overall.csv": "means over groups of targets and over all",
+    "tables/seeds.csv": "the values behind the means, seed by seed",
+    "tables/languages.csv": "language by language",
+    "tables/controls.csv": "each score against each control",
+    "tables/retrieval_layers.csv": "retrieval by hidden state",
+    "tables/benchmarks.csv": "the official means of XTREME and XTREME-R",
+    "tables/best_per_target.csv": "the recipe each target takes by its dev scores",
+    "tables/published.csv": "published numbers beside ours",
+    "tables/missing.csv": "scores that should be there and are not",
 }
 STAND_IN = {
     "mini": "The languages are artificial and the encoder is a tiny one, pretrained here. These numbers show that the "
@@ -43,12 +52,16 @@ MADE_UP = "The mini world generates every task below under its real name and for
 SIGNS = {"yes": "✓", "no": "✗", "unclear": "~", "unknown": "?"}
 
 
-def render(spec: dict[str, Any], folder: Path) -> str:
+def render(spec: dict[str, Any], root: Path) -> str:
     """Return the page as HTML; raises UserError when a table is missing.
 
-    spec: that of rule report; folder: holds the tables.
+    spec: that of rule report; root: the folder that holds tables/, curves/, claims/ and costs/.
     """
-    tables = {name: _read(folder / name) for name in FILES if name != "scores.csv"}
+    read = {name: _read(root / name) for name in FILES if name != "tables/scores.csv"}
+    tables = {name.removeprefix("tables/"): rows for name, rows in read.items()}
+    places, how = _places(spec, tables), spec["settings"]["budget"]
+    claims = tables["claims/claims.csv"]
+    lead, sentences = budget_answer(claims, how)
     names = {code: f"{name} ({code})" for code, name in spec.get("language_names", {}).items()}
     source = names.get(spec["source_language"], spec["source_language"])
     settings = [(key, value) for key, value in (spec.get("settings") or {}).items()]
@@ -69,7 +82,14 @@ def render(spec: dict[str, Any], folder: Path) -> str:
             recipes=spec["recipes"],
             seeds=spec["seeds"],
             targets=spec["targets"],
-            places=_places(spec, tables),
+            lead=lead or places[0]["lead"],
+            sentences=[*sentences, *(places[0]["checks"] if lead else places[0]["sentences"])],
+            places=places,
+            gains=gain_tables(claims, spec["recipes"], how),
+            level=f"{100 * (1 - float(how['alpha'])):.3g} %",
+            verdicts=verdicts(tables["claims/paper.csv"]),
+            costs=cost_tables(tables["costs/costs.csv"]),
+            training=training_table(tables["costs/recipe_costs.csv"], claims),
             gaps=[_say_gap(r) for r in tables["missing.csv"]],
             tasks=_tasks(spec),
             notes=spec.get("notes") or [],
@@ -90,6 +110,7 @@ def _places(spec: dict[str, Any], tables: dict[str, list[Row]]) -> list[dict[str
         mine = {
             name: [r for r in rows if (r["backbone"], r["budget_point"]) == (backbone, point)]
             for name, rows in tables.items()
+            if "/" not in name
         }
         suffix = f": {backbone}, {point}" if len(keys) > 1 else ""
         lead, sentences = answer(mine["overall.csv"], mine["targets.csv"], spec["seeds"])
@@ -97,6 +118,7 @@ def _places(spec: dict[str, Any], tables: dict[str, list[Row]]) -> list[dict[str
             {
                 "suffix": suffix,
                 "lead": lead,
+                "checks": controls_say(mine["controls.csv"]),
                 "sentences": controls_say(mine["controls.csv"]) + sentences,
                 "matrices": [_matrix(spec, mine, average, suffix) for average in (ZERO_SHOT, ALL)],
                 "controls": _controls(mine["controls.csv"]),
@@ -292,6 +314,6 @@ def percent(value: str) -> str:
 
 def _read(path: Path) -> list[Row]:
     if not path.is_file():
-        raise UserError(f"{path} is missing: delete the folder's manifest and run the workflow again")
+        raise UserError(f"{path} is missing: delete that folder's manifest and run the workflow again")
     with path.open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))

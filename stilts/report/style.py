@@ -63,6 +63,9 @@ td.up small, td.down small, td.flat small { color: inherit; opacity: .85; }
 tr.base td, tr.base th { border-bottom: 2px solid var(--line); }
 td.sum, th.sum { border-left: 2px solid var(--line); } .total { border-right: 2px solid var(--line); }
 .yes, .no, .unclear { font-weight: 600; }
+th.claim { white-space: normal; min-width: 14rem; max-width: 22rem; }
+summary { cursor: pointer; color: var(--accent); padding: .4rem 0; }
+summary:focus-visible { outline: 3px solid var(--accent); outline-offset: 2px; }
 figure { margin: 1rem 0; }
 figure svg { display: block; width: 100%; max-width: 46rem; height: auto; }
 figcaption { color: var(--soft); font-size: .93rem; max-width: 46rem; }
