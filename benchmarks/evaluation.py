@@ -23,7 +23,7 @@ BATCH, BUDGET = 8, 8192
 def measure(
     layers: int, hidden: int, vocabulary: int, length: int, languages: int, sentences: int, repeats: int
 ) -> dict[str, Any]:
-    """Return seconds of both sides, and the largest difference of their logits (which are asserted to be equal)."""
+    """Return seconds of both sides, and the largest difference of their logits (shown beside the times)."""
     prepare_torch(1)
     encoder, head, theirs = both_models(config_of(layers, hidden, vocabulary), 0.0)
     theirs.eval()

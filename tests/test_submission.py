@@ -281,7 +281,7 @@ def test_best_per_target_takes_what_the_table_says(tmp_path, capsys):
 
 def test_what_a_submission_depends_on():
     raw = {
-        "grid": {"recipes": ["none", "mnli"], "targets": ["xnli", "tatoeba", "xcopa"]},
+        "grid": {"recipes": ["none", "mnli"], "targets": ["xnli", "tatoeba", "xcopa"], "seeds": [1, 2]},
         "budget": {"depths": ["full", 2]},
     }
     study = Study(load_config(raw))
