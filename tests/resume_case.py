@@ -94,6 +94,7 @@ def in_child(work: Callable[[], int], errors: Path) -> int:
     """Run something in a forked child, its error stream in a file; return its status, 128 + n for a signal."""
     pid = os.fork()
     if pid == 0:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
         sys.stdout = sys.stderr = errors.open("w", buffering=1)
         status = 99
         try:

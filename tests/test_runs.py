@@ -52,7 +52,9 @@ def results(tmp_path) -> Path:
 def finished(results: Path, more: float = 0.0, name: str = "x", **settings) -> Path:
     """Lay out what a finished experiment leaves: scores, and the specs of tables and report."""
     root = results / name
-    grid = spec() | {"experiment": name}
+    grid = {k: v for k, v in spec().items() if k not in ("tasks", "settings", "provider", "title")} | {
+        "experiment": name
+    }
     rows = [s._replace(experiment=name, value=s.value + more * (s.recipe == "mnli")) for s in scores()]
     for part in ("tables", "report"):
         (root / part).mkdir(parents=True, exist_ok=True)

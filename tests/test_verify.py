@@ -13,14 +13,15 @@ import pytest
 
 from scripts import store_prune, verify
 from stilts.errors import UserError
-from stilts.metrics.table import write_scores
+from stilts.metrics.table import write_csv, write_scores
 from stilts.provenance.manifest import canonical, dump_json, write_manifest
 from stilts.provenance.store import Store
+from stilts.report.page import FILES
 from stilts.reruns.again import choose, run_again
 from stilts.reruns.plan import Asked, asked_of
 from stilts.reruns.stale import TARGETS
 from stilts.reruns.verify import verify_store, verify_study
-from tests.report_case import scores, spec
+from tests.report_case import BUDGET, scores, spec
 from tests.study_case import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -48,7 +49,14 @@ def made(tmp_path_factory) -> Path:
     tables = ["--scores", "results/x/scores", "--scores-csv", "results/x/scores.csv"]
     script(base, "summarise", grid, *tables, "--output", "results/x/tables/manifest.json", store="results/.store")
     page = grid | {"provider": "mini", "tasks": grid["targets"], "settings": SETTINGS, "title": "A study"}
-    given = ["--tables", "results/x/tables/manifest.json", "--raw", "--output", "results/x/report/manifest.json"]
+    given = ["--raw", "--output", "results/x/report/manifest.json"]
+    for name in FILES:
+        if not name.startswith("tables/"):
+            write_csv(root / name, ["budget"], [])
+    for part in ("tables", "curves", "claims", "costs"):
+        if part != "tables":
+            write_manifest(root / part)
+        given += [f"--{part}", f"results/x/{part}/manifest.json"]
     script(base, "report", page, *given, store="results/.store")
     (root / "logs").mkdir()
     (root / "logs" / "report.log").write_text("")
@@ -60,7 +68,7 @@ SETTINGS = {
     "recipes": {"none": {"tasks": []}, "mnli": {"tasks": ["mnli"]}, "squad1": {"tasks": ["squad1"]}},
     "intermediate": {"defaults": {}, "tasks": {}},
     "target": {"defaults": {}, "tasks": {}},
-    "budget": {"depths": ["full"], "max_lengths": ["full"], "precisions": ["fp32"]},
+    "budget": {"depths": ["full"], "max_lengths": ["full"], "precisions": ["fp32"], **BUDGET},
     "retrieval": {"layer": 2, "layers": "all", "pooling": "mean", "max_length": 128},
 }
 
@@ -89,9 +97,9 @@ def test_finished_results_hold(base):
     verdict = verify_study(base / "results" / "x", base)
     assert verdict.holds
     assert faults(base) == set()
-    assert verdict.results == 32  # 3 recipes x 5 targets x 2 seeds, tables, report
-    # The scores of this test are made without a script, so that they have no key.
-    assert len([f for f in verdict.findings if f.kind == "no key"]) == 30
+    assert verdict.results == 35  # 3 recipes x 5 targets x 2 seeds, tables, report, curves, claims, costs
+    # Scores, curves, claims and costs are made without a script here, so that they have no key.
+    assert len([f for f in verdict.findings if f.kind == "no key"]) == 33
 
 
 @pytest.mark.parametrize(
