@@ -1,0 +1,106 @@
+"""The script of the report: draws charts when they come into view, sorts and filters tables, opens all to print."""
+
+SCRIPT = """
+"use strict";
+const dark = matchMedia("screen and (prefers-color-scheme: dark)");
+const onDark = JSON.parse(document.getElementById("on-dark").textContent);
+const shown = new Map();
+
+// A chart narrower than it was made for; rows of names keep their width and scroll.
+function fit(view, room) {
+  const x = (view.encoding ?? view.layer?.[0]?.encoding)?.x;
+  if (typeof view.width === "number" && x?.type === "quantitative") view.width = Math.min(view.width, room - 80);
+  for (const inner of [...(view.vconcat ?? []), ...(view.hconcat ?? []), ...(view.layer ?? [])]) fit(inner, room);
+}
+
+function specOf(box) {
+  const text = box.querySelector("script").textContent;
+  const room = box.clientWidth;
+  const narrow = Math.max(1, Math.floor(room / 120));
+  const spec = JSON.parse(text, (key, value) =>
+    key === "columns" && value > narrow ? narrow
+    : !dark.matches ? value
+    : key === "stroke" && value === "white" ? "#1c2226"
+    : onDark[value] ?? value);
+  const ink = getComputedStyle(document.body).color;
+  delete spec.title;
+  fit(spec, room);
+  const text_ = {labelColor: ink, titleColor: ink};
+  spec.config = {...spec.config, background: "transparent", axis: {...spec.config?.axis, ...text_},
+    legend: {...spec.config?.legend, ...text_}, header: text_};
+  return spec;
+}
+
+async function draw(box) {
+  const before = shown.get(box);
+  const spec = specOf(box);
+  const live = box.querySelector(".live");
+  const result = await vegaEmbed(live, spec, {mode: "vega-lite", renderer: "svg", ast: true, actions: false,
+    tooltip: {theme: dark.matches ? "dark" : "custom"}});
+  const chosen = (spec.params ?? []).filter((p) => p.bind?.input);
+  for (const p of before ? chosen : []) result.view.signal(p.name, before.view.signal(p.name));
+  await result.view.runAsync();
+  before?.finalize();
+  shown.set(box, result);
+  box.classList.add("drawn");
+  delete box.dataset.waiting;
+}
+
+const seen = new IntersectionObserver((entries) => {
+  for (const {isIntersecting, target} of entries) {
+    if (isIntersecting && !shown.has(target)) { shown.set(target, null); target.dataset.waiting = ""; draw(target); }
+  }
+}, {rootMargin: "500px"});
+for (const box of document.querySelectorAll(".chart")) seen.observe(box);
+
+const again = () => { for (const [box, result] of shown) if (result) draw(box); };
+dark.addEventListener("change", again);
+let width = innerWidth, timer;
+addEventListener("resize", () => {
+  clearTimeout(timer);
+  timer = setTimeout(() => { if (innerWidth !== width) { width = innerWidth; again(); } }, 200);
+});
+
+// Tables: a click on a heading sorts, a field filters; the baseline stays on top.
+const number = (text) => parseFloat((text.match(/[+−-]?\\d[\\d.,]*(e[+-]?\\d+)?/i) ?? [""])[0].replace("−", "-").replace(/,/g, ""));
+const compare = (a, b) => {
+  const [x, y] = [number(a), number(b)];
+  return isNaN(x) || isNaN(y) ? isNaN(x) - isNaN(y) || a.localeCompare(b) : y - x;
+};
+for (const table of document.querySelectorAll("table.sort")) {
+  const body = table.tBodies[0];
+  const rows = [...body.rows].filter((row) => !row.classList.contains("base"));
+  if (rows.length < 3) continue;
+  [...table.tHead.rows[0].cells].forEach((head, place) => {
+    const button = document.createElement("button");
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const up = head.getAttribute("aria-sort") === "descending";
+      for (const other of table.tHead.rows[0].cells) other.removeAttribute("aria-sort");
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const cell = (row) => row.cells[place].innerText;
+      rows.sort((a, b) => (place ? compare(cell(a), cell(b)) : cell(a).localeCompare(cell(b))) * (up ? -1 : 1));
+      body.append(...rows);
+    });
+  });
+  if (rows.length < 12) continue;
+  const label = document.createElement("label");
+  const field = Object.assign(document.createElement("input"), {type: "search"});
+  label.className = "filter";
+  label.append("Show rows with ", field);
+  table.parentElement.before(label);
+  field.addEventListener("input", () => {
+    const wanted = field.value.toLowerCase();
+    for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(wanted);
+  });
+}
+
+// Paper has no clicks.
+let closed = [];
+addEventListener("beforeprint", () => {
+  closed = [...document.querySelectorAll("details:not([open])")];
+  for (const part of closed) part.open = true;
+});
+addEventListener("afterprint", () => { for (const part of closed) part.open = false; });
+"""
