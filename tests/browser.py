@@ -22,17 +22,13 @@ class Browser:
         """Start it. folder: an empty one for its profile."""
         ours, theirs = os.pipe(), os.pipe()  # what we write, what it writes
 
-        def connect():  # Chromium reads descriptor 3 and writes descriptor 4
-            read, write = os.dup(ours[0]), os.dup(theirs[1])
-            os.dup2(read, 3)
-            os.dup2(write, 4)
-
         flags = "--headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --hide-scrollbars --no-first-run"
         flags += " --disable-background-networking --disable-component-update --remote-debugging-pipe"
-        self._process = subprocess.Popen(
-            [CHROMIUM, *flags.split(), f"--user-data-dir={folder}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=connect, close_fds=False,
-        )  # fmt: skip
+        # Chromium reads descriptor 3 and writes descriptor 4.
+        start = f'exec "$@" 3</dev/fd/{ours[0]} 4>/dev/fd/{theirs[1]}'
+        command = ["sh", "-c", start, "sh", CHROMIUM, *flags.split(), f"--user-data-dir={folder}", "about:blank"]
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._process = subprocess.Popen(command, pass_fds=(ours[0], theirs[1]), **quiet)
         os.close(ours[0])
         os.close(theirs[1])
         self._to, self._from, self._rest = ours[1], theirs[0], b""
@@ -132,6 +128,8 @@ class Browser:
                 found.append(json.dumps(what["args"])[:500])
             elif method == "Log.entryAdded" and what["entry"]["level"] in ("error", "warning"):
                 found.append(what["entry"]["text"])
-            elif method == "Network.requestWillBeSent" and not what["request"]["url"].startswith(("file:", "data:", "blob:")):
+            elif method == "Network.requestWillBeSent" and not what["request"]["url"].startswith(
+                ("file:", "data:", "blob:")
+            ):
                 found.append(f"request: {what['request']['url']}")
         return found

@@ -56,20 +56,29 @@ def budget_answer(claims: Sequence[Row], how: dict[str, Any]) -> tuple[str, str,
 
 
 def _headline(blocks: Sequence[Sequence[Row]], alpha: float, smallest: str) -> str:
-    """Return the answer in a few words: how many recipes gain at the largest budget, and at the smallest."""
-    gains = [sum(sure(r, alpha) > 0 for r in rows) for rows in (blocks[0], blocks[-1])]
-    losses, many = sum(sure(r, alpha) < 0 for r in blocks[0]), count(len(blocks[0]))
-    last = f"; {smallest[0].lower()}{smallest[1:]}, with {count(gains[1]) if gains[1] else 'none'}" * (len(blocks) > 1)
-    if gains[0]:
-        return f"Yes, with {count(gains[0])} of {many} recipes{last}."
-    lost = f", and {count(losses)} of {many} lower the score" * bool(losses)
-    return f"Not shown with any of {many} recipes{lost}{last if gains[1] else ''}."
+    """Return the answer in a few words: which recipes gain at the largest budget, and which at the smallest."""
+    gains, late = ([r["recipe"] for r in rows if sure(r, alpha) > 0] for rows in (blocks[0], blocks[-1]))
+    lost = [r["recipe"] for r in blocks[0] if sure(r, alpha) < 0]
+    tested = f"{count(len(blocks[0]))} recipe{'s' * (len(blocks[0]) > 1)}"
+    there = f"{smallest[0].lower()}{smallest[1:]}"
+    last = f"; {there}, with {_named(late) if late else 'none'}" if len(blocks) > 1 and (gains or late) else ""
+    if not gains:
+        loss = f", and a loss with {_named(lost)}" if lost else ""
+        return f"Not shown for any of {tested}{loss}{last}."
+    same = len(blocks) > 1 and set(late) == set(gains)
+    return f"Yes, with {count(len(gains))} of {tested} ({_named(gains)}){f', also {there}' if same else last}."
+
+
+def _named(recipes: Sequence[str]) -> str:
+    return listed(recipes) if len(recipes) < 4 else f"{count(len(recipes))} recipes"
 
 
 def affords(budget: str, how: dict[str, Any]) -> str:
     """Return a budget in words."""
     if how.get("scale") == "share":
-        return "At full inference cost" if float(budget) == 1 else f"At {100 * float(budget):.3g} % of the inference cost"
+        return (
+            "At full inference cost" if float(budget) == 1 else f"At {100 * float(budget):.3g} % of the inference cost"
+        )
     return f"At an inference cost of {float(budget):.4g} ({how.get('axis', 'cost')})"
 
 
@@ -170,7 +179,10 @@ def cost_tables(costs: Sequence[Row]) -> list[dict[str, Any]]:
                 dict.fromkeys(map(_place, mine))}  # fmt: skip
         cells = {(_place(r), r["cost"]): r for r in mine if not r["layer"] or int(r["layer"]) == last[_place(r)]}
         names = [n for n in COSTS if any(cells.get((p, n), {}).get("value") for p in last)]
-        rows = [{"place": " ".join(p), "numbers": [_cost(cells.get((p, n)), n) for n in names]} for p in last]
+        several = len({backbone for backbone, _ in last}) > 1
+        rows = [
+            {"place": " ".join(p[not several :]), "numbers": [_cost(cells.get((p, n)), n) for n in names]} for p in last
+        ]
         tables.append({"target": target, "heads": [COSTS[n][0] for n in names], "rows": rows})
     return tables
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,15 @@ from stilts.figures.draw import VEGA_LITE
 from stilts.figures.style import COLOURS, DIVERGING, OTHERS
 
 # What the colours of figures are on dark ground. The ends of the diverging scale carry white ink on both grounds.
+INKS = ("#aab3b9", "#5fb0ea", "#f0803c", "#3fc79b", "#e79cc4", "#f0b542", "#8fd0f5", "#d77bb0")
+GROUNDS = ("#b35806", "#7d4a17", "#2b3338", "#2b5878", "#2166ac")
 ON_DARK = {
-    **dict(zip(COLOURS, ("#aab3b9", "#5fb0ea", "#f0803c", "#3fc79b", "#e79cc4", "#f0b542", "#8fd0f5", "#d77bb0"), strict=True)),
-    **dict(zip(DIVERGING, ("#b35806", "#7d4a17", "#2b3338", "#2b5878", "#2166ac"), strict=True)),
+    **dict(zip(COLOURS, INKS, strict=True)),
+    **dict(zip(DIVERGING, GROUNDS, strict=True)),
     OTHERS: "#566068",
-    "#e3e3e3": "#384148",
-    "#1d2327": "#e8e6e1",
-}  # fmt: skip
+    "#e3e3e3": "#384148",  # grid
+    "#1d2327": "#e8e6e1",  # ink
+}
 
 
 def charts(folder: Path) -> dict[str, dict[str, Any]]:
@@ -36,6 +39,7 @@ def in_script(value: Any) -> Markup:
     return Markup(json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c"))
 
 
+@cache
 def library() -> str:
     """Return Vega, Vega-Lite and Vega-Embed as one script."""
     return vl_convert.javascript_bundle(vl_version=VEGA_LITE)
@@ -52,10 +56,13 @@ def policy(*scripts: str) -> str:
 
 def _chart(folder: Path, entry: dict[str, Any]) -> dict[str, Any]:
     if "files" not in entry:
-        return entry
-    spec = json.loads(_read(folder / entry["files"]["json"]))
-    still = _read(folder / entry["files"]["svg"])
-    return {**entry, "spec": in_script(spec), "still": "data:image/svg+xml," + quote(still, safe=" /:;=,'()#&".replace("#", ""))}
+        return {**entry, "spec": ""}
+    spec, still = (_read(folder / entry["files"][kind]) for kind in ("json", "svg"))
+    return {
+        **entry,
+        "spec": in_script(json.loads(spec)),
+        "still": "data:image/svg+xml," + quote(still, safe=" /:;=,()'"),
+    }
 
 
 def _read(path: Path) -> str:

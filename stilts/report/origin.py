@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 from stilts.provenance.manifest import canonical
-from stilts.report.answer import Row, listed
+from stilts.report.answer import Row
 
 MADE_UP = "The mini world generates every task below under its real name and form; no row of the real data is used."
 

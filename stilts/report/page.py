@@ -100,7 +100,9 @@ def _first_screen(spec: dict[str, Any], tables: dict[str, list[Row]], first: dic
         "short": SHORT,
         "question": question(source),
         "stand_in": STAND_IN["mini" if made_up else "other"] if spec["stand_in"] else "",
-        "headline": f"In this stand-in: {headline[0].lower()}{headline[1:]}" if headline and spec["stand_in"] else headline,
+        "headline": f"In this stand-in: {headline[0].lower()}{headline[1:]}"
+        if headline and spec["stand_in"]
+        else headline,
         "lead": lead or first["lead"],
         "sentences": [*sentences, *(first["checks"] if lead else first["sentences"])],
         "forest": forest(claims, how),
@@ -127,6 +129,7 @@ def _sections(spec: dict[str, Any], tables: dict[str, list[Row]], places: list[d
         "scope": found[0]["scope"] if found else "",
         "costs": cost_tables(tables["costs/costs.csv"]),
         "training": training_table(tables["costs/recipe_costs.csv"], claims),
+        "backbones": len({r["backbone"] for r in tables["targets.csv"]}),
         "gaps": [_say_gap(r) for r in tables["missing.csv"]],
     }
 

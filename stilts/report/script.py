@@ -6,11 +6,11 @@ const dark = matchMedia("screen and (prefers-color-scheme: dark)");
 const onDark = JSON.parse(document.getElementById("on-dark").textContent);
 const shown = new Map();
 
-// A chart narrower than it was made for; rows of names keep their width and scroll.
+// Charts over a number are as wide as the page lets them be; those over names keep their width and scroll.
 function fit(view, room) {
-  const x = (view.encoding ?? view.layer?.[0]?.encoding)?.x;
-  if (typeof view.width === "number" && x?.type === "quantitative") view.width = Math.min(view.width, room - 80);
-  for (const inner of [...(view.vconcat ?? []), ...(view.hconcat ?? []), ...(view.layer ?? [])]) fit(inner, room);
+  const x = [view, ...(view.layer ?? [])].map((v) => v.encoding?.x).find((v) => v);
+  if (view.width > 0 && x?.type === "quantitative") view.width = Math.max(200, Math.min(room - 110, 780));
+  for (const inner of view.vconcat ?? []) fit(inner, room);
 }
 
 function specOf(box) {
@@ -25,22 +25,23 @@ function specOf(box) {
   const ink = getComputedStyle(document.body).color;
   delete spec.title;
   fit(spec, room);
-  const text_ = {labelColor: ink, titleColor: ink};
-  spec.config = {...spec.config, background: "transparent", axis: {...spec.config?.axis, ...text_},
-    legend: {...spec.config?.legend, ...text_}, header: text_};
+  const words = {labelColor: ink, titleColor: ink};
+  spec.config = {...spec.config, background: "transparent", axis: {...spec.config?.axis, ...words, titleLimit: room},
+    legend: {...spec.config?.legend, ...words}, header: words};
   return spec;
 }
 
 async function draw(box) {
   const before = shown.get(box);
   const spec = specOf(box);
-  const live = box.querySelector(".live");
-  const result = await vegaEmbed(live, spec, {mode: "vega-lite", renderer: "svg", ast: true, actions: false,
+  const live = box.querySelector(".live"), bind = box.previousElementSibling;
+  if (before) bind.replaceChildren();
+  const result = await vegaEmbed(live, spec, {mode: "vega-lite", renderer: "svg", ast: true, actions: false, bind,
     tooltip: {theme: dark.matches ? "dark" : "custom"}});
   const chosen = (spec.params ?? []).filter((p) => p.bind?.input);
   for (const p of before ? chosen : []) result.view.signal(p.name, before.view.signal(p.name));
   await result.view.runAsync();
-  before?.finalize();
+  before?.view.finalize();
   shown.set(box, result);
   box.classList.add("drawn");
   delete box.dataset.waiting;
@@ -62,7 +63,8 @@ addEventListener("resize", () => {
 });
 
 // Tables: a click on a heading sorts, a field filters; the baseline stays on top.
-const number = (text) => parseFloat((text.match(/[+−-]?\\d[\\d.,]*(e[+-]?\\d+)?/i) ?? [""])[0].replace("−", "-").replace(/,/g, ""));
+const number = (text) => parseFloat((text.replace(/,/g, "").match(/[+−-]?\\d+(\\.\\d+)?(e[+-]?\\d+)?/i) ?? [""])[0]
+  .replace("−", "-"));
 const compare = (a, b) => {
   const [x, y] = [number(a), number(b)];
   return isNaN(x) || isNaN(y) ? isNaN(x) - isNaN(y) || a.localeCompare(b) : y - x;

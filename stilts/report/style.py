@@ -11,7 +11,7 @@ CSS = """
     --note-line: #d6a524; } }
 * { box-sizing: border-box; }
 html { scroll-behavior: smooth; -webkit-text-size-adjust: 100%; }
-body { margin: 0; background: var(--page); color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", Roboto,
+body { margin: 0; overflow-wrap: anywhere; background: var(--page); color: var(--ink); font: 1rem/1.55 system-ui, "Segoe UI", Roboto,
   "Noto Sans",
   "DejaVu Sans", sans-serif; }
 main, header, footer { max-width: 66rem; margin: 0 auto; padding: 0 1.25rem; }
@@ -83,21 +83,26 @@ figcaption b { color: var(--ink); } .files a { margin-right: .5rem; }
   overflow-x: auto; }
 .chart .still { display: block; max-width: 100%; height: auto; background: #fff; margin: 0 auto; }
 .chart.drawn .still, .chart:not(.drawn) .live { display: none; }
-.chart .live { width: fit-content; margin: 0 auto; } .live.vega-embed { padding: 0 !important; }
-.vega-bindings { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; margin-bottom: .6rem; position: sticky; left: 0; }
-.live { display: flex; flex-direction: column-reverse; }
+.chart .live { display: block; width: fit-content; margin: 0 auto; padding: 0 !important; }
+.picks { margin: .6rem 0; } .vega-bindings, .picks { display: flex; flex-wrap: wrap; gap: .5rem 1.2rem; }
+.picks > *, .vega-bind, .vega-bind label { max-width: 100%; min-width: 0; }
 .vega-bind-name { color: var(--soft); margin-right: .3rem; }
 select, input[type=search] { font: inherit; color: var(--ink); background: var(--page); border: 1px solid var(--soft);
   border-radius: .35rem; padding: .25rem .5rem; max-width: 100%; }
 .filter { display: block; margin: .8rem 0 .2rem; color: var(--soft); }
-th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align: inherit; }
-th button::after { content: " ↕"; opacity: .45; } th[aria-sort=descending] button::after { content: " ↓"; opacity: 1; }
-th[aria-sort=ascending] button::after { content: " ↑"; opacity: 1; }
+th button { font: inherit; color: inherit; background: none; border: 0; padding: 0; cursor: pointer; text-align:
+  inherit;
+  position: relative; } th button:hover { text-decoration: underline; }
+th button::after { position: absolute; right: -.75em; top: 0; } th[aria-sort=descending] button::after { content: "↓"; }
+th[aria-sort=ascending] button::after { content: "↑"; }
 .claims { list-style: none; padding: 0; max-width: 52rem; }
-.claims li { border-top: 1px solid var(--line); padding: .5rem 0; margin: 0; } .claims p { margin: .2rem 0; max-width: none; }
-.badge { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .6rem; font-size: .85rem;
+.claims li { border-top: 1px solid var(--line); padding: .5rem 0; margin: 0; } .claims p { margin: .2rem 0;
+  max-width: none; }
+.badge { display: inline-block; border: 1px solid currentColor; border-radius: 1rem; padding: 0 .6rem; font-size:
+  .85rem;
   font-weight: 600; margin-right: .4rem; color: var(--soft); }
-.badge.yes { color: var(--up-ink); background: var(--up); } .badge.no { color: var(--down-ink); background: var(--down); }
+.badge.yes { color: var(--up-ink); background: var(--up); } .badge.no { color: var(--down-ink); background:
+  var(--down); }
 dl.settings { display: grid; grid-template-columns: minmax(0, auto) minmax(0, 1fr); gap: .15rem 1.2rem;
   font-size: .9rem; margin: .5rem 0; }
 dl.settings dt { color: var(--soft); overflow-wrap: anywhere; } dl.settings dd { margin: 0; overflow-wrap: anywhere; }
@@ -110,8 +115,9 @@ footer { margin-top: 3rem; padding-top: 1rem; padding-bottom: 2.5rem; border-top
   .answer .headline { font-size: 1.25rem; } .chart { padding: .5rem; } }
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; }
-  nav, .skip, .filter, .chart.drawn .live { display: none; } .chart.drawn .still { display: block; }
-  .chart { border: 0; } th button::after { content: none; } body { font-size: 10pt; } .scroll { overflow: visible; border: 0; width: auto; }
+  nav, .skip, .filter, .picks, .chart.drawn .live { display: none; } .chart.drawn .still { display: block; }
+  .chart { border: 0; } th button::after { content: none; } body { font-size: 10pt; } .scroll { overflow: visible;
+  border: 0; width: auto; }
   th[scope=row] { position: static; box-shadow: none; } table { font-size: 8pt; } th, td { padding: 2pt 4pt; }
   td.wide { min-width: 0; } tr, figure, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
   td.up, td.down, td.flat, .note { print-color-adjust: exact; -webkit-print-color-adjust: exact; } }

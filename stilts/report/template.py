@@ -8,7 +8,7 @@ MACROS = """{% macro score_cell(cell) %}<td class="{{ cell.tone }}{{ " total" if
 <table class="sort"><caption>{{ caption }} · <a href="../{{ file }}">{{ file }}</a></caption>
 {{ caller() }}</table></div>{% endmacro %}
 {% macro chart(name) %}{% if name in charts %}{% with c = charts[name] %}
-{% if c.spec %}<figure><div class="chart" id="chart-{{ name }}">
+{% if c.spec %}<figure><div class="picks"></div><div class="chart" id="chart-{{ name }}">
 <div class="live" role="group" aria-label="{{ c.title }}"></div>
 <img class="still" src="{{ c.still }}" alt="{{ c.description }}" loading="lazy">
 <script type="application/json">{{ c.spec }}</script></div>
@@ -68,7 +68,7 @@ Rows <code>overall</code> of <a href="../claims/claims.csv">claims.csv</a>.</fig
 {% if decided or undecided %}<li><a href="#claims">The paper’s claims</a></li>{% endif %}
 {% if published %}<li><a href="#published">Published numbers</a></li>{% endif %}
 {% if costs %}<li><a href="#costs">Inference cost</a></li>{% endif %}
-<li><a href="#curves">Training curves</a></li>
+{% if "training_curves" in charts %}<li><a href="#curves">Training curves</a></li>{% endif %}
 <li><a href="#controls">Controls</a></li>
 {% if gaps %}<li><a href="#missing">What is missing</a></li>{% endif %}
 <li><a href="#data">Data</a></li><li><a href="#provenance">Provenance</a></li><li><a href="#files">Files</a></li>
@@ -94,7 +94,8 @@ correction for the number of comparisons; ≈ open.</p>
 
 <h2 id="recipes">Which recipe helps which target?</h2>
 {{ chart("heatmap") }}
-<details><summary>Scores of every recipe and target{% if places|length > 1 %}, at every budget point{% endif %}</summary>
+<details><summary>Scores of every recipe and target{% if places|length > 1 %}, at every budget point{% endif
+%}</summary>
 <p>First row: the score without intermediate training, in percent, mean over seeds and languages. Below: the difference
 to it in points, paired by seed, ± its standard deviation over seeds; small print: the score itself.
 ▲ higher, ▼ lower in every seed; ≈ the seeds disagree. Question answering is the mean of F1 and exact match.</p>
@@ -141,10 +142,12 @@ has every row.</p>{% endif %}
 
 <h2 id="training">What does a gain cost in training?</h2>
 {{ chart("gain_vs_training_cost") }}
-{% if training %}{% call framed("Training cost of each recipe and its gain at the largest budget", "costs/recipe_costs.csv") %}
+{% if training %}{% call framed("Training cost of each recipe and its gain at the largest budget",
+"costs/recipe_costs.csv") %}
 <thead><tr><th scope="col" class="text">recipe</th><th scope="col">intermediate<small>TFLOP a run</small></th>
 <th scope="col">target<small>TFLOP a run</small></th><th scope="col">gain<small>points</small></th></tr></thead>
-<tbody>{% for row in training %}<tr><th scope="row">{{ row.recipe }}<small>{{ row.backbone }}</small></th>
+<tbody>{% for row in training %}<tr><th scope="row">{{ row.recipe }}{% if backbones > 1 %}<small>{{ row.backbone
+}}</small>{% endif %}</th>
 <td>{{ row.intermediate }}</td><td>{{ row.target }}</td><td>{{ row.gain }}</td></tr>
 {% endfor %}</tbody>{% endcall %}{% endif %}
 """
@@ -152,7 +155,8 @@ has every row.</p>{% endif %}
 CONTEXT = """
 {% if decided or undecided %}
 <h2 id="claims">Do the paper’s claims hold here?</h2>
-<p>{{ verdict_counts }} Verdicts go by the direction of the tested difference, no published figure enters them; all rows are
+<p>{{ verdict_counts }} Verdicts go by the direction of the tested difference, no published figure enters them; all
+rows are
 in <a href="../claims/paper.csv">paper.csv</a>. They speak of {{ scope }}.</p>
 {{ claim_list(decided) }}
 {% if undecided %}<details><summary>Not testable here ({{ undecided|length }})</summary>{{ claim_list(undecided) }}
@@ -168,12 +172,14 @@ published values. Other models, data versions and settings stand behind them: re
 {% for recipe in first.published.recipes %}<th scope="col">{{ recipe }}<small>ours</small></th>{% endfor %}
 {% for system in first.published.systems %}<th scope="col" class="{{ "sum" if loop.first }}">{{ system }}
 <small>published</small></th>{% endfor %}</tr></thead>
-<tbody>{% for row in first.published.rows %}<tr><th scope="row">{{ row.target }}</th><td class="text">{{ row.metric }}</td>
+<tbody>{% for row in first.published.rows %}<tr><th scope="row">{{ row.target }}</th><td class="text">{{ row.metric
+}}</td>
 {% for value in row.ours %}<td>{{ value }}</td>{% endfor %}
 {% for value in row.theirs %}<td class="{{ "sum" if loop.first }}">{{ value }}</td>{% endfor %}</tr>
 {% endfor %}</tbody>{% endcall %}
 <ul>{% for source in first.published.sources %}<li>{{ source }}</li>{% endfor %}</ul>{% endif %}
-{% if first.benchmarks %}<p>The official means of a benchmark: the plain mean over its tasks of the plain mean over their
+{% if first.benchmarks %}<p>The official means of a benchmark: the plain mean over its tasks of the plain mean over
+their
 languages, source language included; question answering counts as the mean of F1 and exact match. A mean with a member
 missing is not printed.</p>
 {% for table in first.benchmarks %}{% if table.rows %}{% call framed(table.caption, "tables/benchmarks.csv") %}
@@ -186,7 +192,8 @@ missing is not printed.</p>
 <h2 id="costs">What does an example cost at inference?</h2>
 <p>Mean over languages, by budget point (depth, max length, precision); a dash is a measurement that is not there, and
 <a href="../costs/costs.csv">costs.csv</a> says why, with the spread of each measurement.</p>
-{% for table in costs %}{% if loop.index == 2 %}<details><summary>Other targets ({{ costs|length - 1 }})</summary>{% endif %}
+{% for table in costs %}{% if loop.index == 2 %}<details><summary>Other targets ({{ costs|length - 1 }})</summary>{%
+endif %}
 {% call framed("Cost of " ~ table.target, "costs/costs.csv") %}
 <thead><tr><th scope="col" class="text">budget point</th>
 {% for head in table.heads %}<th scope="col">{{ head }}</th>{% endfor %}</tr></thead>
@@ -195,8 +202,8 @@ missing is not printed.</p>
 {% if loop.last and loop.length > 1 %}</details>{% endif %}{% endfor %}
 {% endif %}
 
-<h2 id="curves">Did training go well?</h2>
-{{ chart("training_curves") }}
+{% if "training_curves" in charts %}<h2 id="curves">Did training go well?</h2>
+{{ chart("training_curves") }}{% endif %}
 
 <h2 id="controls">Do the scores count?</h2>
 <p>A score says something about transfer only if it beats blind or untrained arms: an encoder with random weights
@@ -242,7 +249,8 @@ and languages; what each word means and what was done stands in docs/data.md.</p
 
 <h2 id="provenance">How was it made?</h2>
 <dl class="settings">{% for name, text in provenance %}<dt>{{ name }}</dt><dd>{{ text }}</dd>{% endfor %}
-<dt>code</dt><dd>the fingerprint of every file that could run is in <a href="key.json">key.json</a>, here and beside every
+<dt>code</dt><dd>the fingerprint of every file that could run is in <a href="key.json">key.json</a>, here and beside
+every
 other result; commits are recorded with each kept run, in <code>results/runs/{{ experiment }}/</code></dd>
 <dt>machine</dt><dd>of this page <a href="run.json">run.json</a>; of each training run
 <a href="../costs/training_costs.csv">training_costs.csv</a></dd></dl>
@@ -258,7 +266,8 @@ point, the uncut model; the files hold all {{ places|length }}.{% endif %}</p>
 <ul>{% for file in files %}
 <li><a href="../{{ file.name }}">{{ file.name }}</a>: {{ file.what }}</li>{% endfor %}</ul>
 </main>
-<footer>Made by the workflow. The page asks no host for anything; without JavaScript its charts are still pictures.</footer>
+<footer>Made by the workflow. The page asks no host for anything; without JavaScript its charts are still
+pictures.</footer>
 <script type="application/json" id="on-dark">{{ on_dark }}</script>
 {% if live %}<script>{{ library }}</script>{% endif %}
 <script>{{ script }}</script>
