@@ -14,6 +14,7 @@ from stilts.config.models import Recipe
 from stilts.config.recipes import starts_first
 from stilts.config.study import Study, parts_of
 from stilts.config.training import altered
+from stilts.provenance.environment import TRAINING, locked_versions
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
 from stilts.tasks.published import averaged, published
 from stilts.tasks.spec import TaskSpec
@@ -370,6 +371,8 @@ class Specs:
             "tasks": [self.study.task(t).model_dump() for t in tasks],
             "provider": self.config.provider,
             "notes": list(self.study.notes),
+            # Other versions are other models: the page is made again in any case.
+            "versions": {p: locked_versions()[p] for p in (*TRAINING, "tokenizers")},
             "settings": self.config.model_dump(
                 include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}, exclude_none=True
             ),
