@@ -233,7 +233,7 @@ def test_the_answer_is_that_of_the_claims(tmp_path):
         "At 50 % of the inference cost, intermediate training lowered the mean score in the other languages with"
         in text
     )
-    assert "0 of 1 differences (recipe × target × budget) hold after correction" in text
+    assert "none of 1 differences (recipe × target × budget) holds after correction" in text
     assert "with three seeds, a true mean difference smaller than 9.5 points would be missed" in text
     assert "– no configuration is affordable" in text
     assert "too few for an interval" not in text

@@ -48,10 +48,10 @@ def budget_answer(claims: Sequence[Row], how: dict[str, Any]) -> tuple[str, str,
     single = [r for r in tested if r["target"] != OVERALL and not r["budget"].startswith("window")]
     if single:
         up, down = (sum(sure(r, alpha) == sign for r in single) for sign in (1, -1))
-        more.append(
-            f"Target by target, {up + down} of {len(single)} differences (recipe × target × budget) hold after "
-            f"correction for their number: gains {up}, losses {down}. The others are open."
-        )
+        size = f"of {len(single)} differences (recipe × target × budget)"
+        found = f"{up + down} {size} hold" if up + down else f"none {size} holds"
+        which = f": gains {up}, losses {down}; the others are open" if up + down else ""
+        more.append(f"Target by target, {found} after correction for their number{which}.")
     return _headline(blocks, alpha, affords(budgets[-1], how)), lead, [*more, *_unsaid(blocks[0], alpha)]
 
 

@@ -116,7 +116,7 @@ footer { margin-top: 3rem; padding-top: 1rem; padding-bottom: 2.5rem; border-top
 @media print {
   :root { --page: #fff; --card: #fff; --ink: #000; --soft: #444; --line: #bbb; }
   nav, .skip, .filter, .picks, .chart.drawn .live { display: none; } .chart.drawn .still { display: block; }
-  .chart { border: 0; } th button::after { content: none; } body { font-size: 10pt; } .scroll { overflow: visible;
+  .chart { border: 0; } th button::after { content: none; } html { font-size: 10pt; } .scroll { overflow: visible;
   border: 0; width: auto; }
   th[scope=row] { position: static; box-shadow: none; } table { font-size: 8pt; } th, td { padding: 2pt 4pt; }
   td.wide { min-width: 0; } tr, figure, .answer { break-inside: avoid; } h2, h3, caption { break-after: avoid; }
