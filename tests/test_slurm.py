@@ -38,6 +38,7 @@ from snakemake_executor_plugin_slurm import Executor
 Executor.next_seconds_between_status_checks = property(lambda self: 1, lambda self, seconds: None)
 main()
 """
+STARTED: list[subprocess.Popen] = []
 WAIT = 150.0  # seconds until something that must happen has happened
 
 
@@ -50,6 +51,8 @@ def slurm(tmp_path_factory):
     base = tmp_path_factory.mktemp("cluster")
     with cluster(base):
         yield base
+        for process in STARTED:  # a test that failed leaves some
+            process.kill()
 
 
 @dataclass
@@ -79,6 +82,7 @@ def start(
     command += ["--directory", str(folder), "--configfile", str(config), *how]
     with (folder / output).open("a") as file:
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=subprocess.STDOUT)
+    STARTED.append(process)
     return Controller(process, folder / output)
 
 
@@ -111,6 +115,26 @@ def asked(job: str) -> tuple[int, int]:
     return int(memory) * (1024 if unit == "G" else 1), 60 * int(hours) + int(minutes)
 
 
+def test_the_preflight_reads_a_real_cluster_and_gets_a_gpu():
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.slurm_check"],
+        cwd=ROOT,
+        text=True,
+        capture_output=True,
+        check=False,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sacct does not answer" in done.stdout
+    assert "SLURM remembers ended jobs for 300 s" in done.stdout
+    assert "preemption: REQUEUE; jobs are queued again by default" in done.stdout
+    assert "partition gpu: gpu:2, at most 2:00:00" in done.stdout
+    assert "slurm-status-command: squeue" in done.stdout
+    assert re.search(r"a job with --gpus=1 in partition \w+ sees: devices \d", done.stdout) or shutil.which(
+        "nvidia-smi"
+    )
+
+
 def test_the_study_runs_to_its_report_with_the_scores_of_a_local_run(tmp_path):
     shared = {"grid": GRID, "budget": BUDGET, "store": str(tmp_path / "store")}
     shared["runtime"] = {"gpus": 1, "checkpoints": str(tmp_path / "checkpoints")}
@@ -134,8 +158,8 @@ def test_the_study_runs_to_its_report_with_the_scores_of_a_local_run(tmp_path):
         described = slurm_says("scontrol", "show", "job", job)
         assert ("gres:gpu" in described) == (what not in ("train_tokenizer", "tokens")), (what, described)
 
-    # Three at once: two runs in one working copy, one in another that shares store and checkpoints with it. A job of
-    # the first fails for good: it is tried again, given up, and what does not need it goes on.
+    # Three at once: two runs in one working copy; one in another, which shares store and checkpoints, without SLURM.
+    # A job of the first fails for good: it is tried again, given up, and what does not need it goes on.
     shared |= {
         "target": {"defaults": {"max_length": 8}},
         "retrieval": {"pooling": "first", "layer": 1, "layers": "all"},
@@ -144,7 +168,8 @@ def test_the_study_runs_to_its_report_with_the_scores_of_a_local_run(tmp_path):
     pawsx, none, multi = (f"results/tiny/scores/mini/{s}/dfull-lfull-fp32/s1/manifest.json" for s in ARMS)
     first = start(tmp_path / "slurm", config, pawsx, none, "--retries", "2", output="first.txt")
     second = start(tmp_path / "slurm", config, multi, output="second.txt")
-    other = start(tmp_path / "other", config, none)
+    shared["runtime"]["gpus"] = 0
+    other = start(tmp_path / "other", changed(tmp_path / "o.yaml", **shared), none, how=["--cores", "1"])
     said = first.ended(status=1)
     assert "error: max_length 8 is too short for any task" in said
     assert "error: given up: the last 2 attempts (SLURM jobs" in said
@@ -158,7 +183,7 @@ def test_the_study_runs_to_its_report_with_the_scores_of_a_local_run(tmp_path):
 
 
 def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_controller(tmp_path, slurm):
-    pretraining = {"steps": 80, "batch_tokens": 32768, "layers": 2, "hidden_size": 64, "heads": 2, "ffn_size": 128}
+    pretraining = {"steps": 64, "batch_tokens": 32768, "layers": 2, "hidden_size": 64, "heads": 2, "ffn_size": 128}
     mini = {"source": "pretrain", "layers": 2, "pretraining": {**pretraining, "max_positions": 128, "vocabulary": 1200}}
     config = changed(
         tmp_path / "c.yaml",
