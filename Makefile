@@ -20,7 +20,7 @@ help: ## Show this list
 
 reproduce: env ## Run the study (EXPERIMENT, CORES, PROFILE=slurm, ARGS)
 	@$(if $(PROFILE),$(RUN) scripts.slurm_wait)
-	@$(RUN) snakemake $(if $(PROFILE),--workflow-profile "profiles/$(PROFILE)" )$(if $(CORES),--cores $(CORES)) $(CONFIGFILE) $(ARGS)
+	@$(RUN) snakemake $(if $(PROFILE),--workflow-profile "profiles/$(PROFILE)" )$(if $(CORES),--cores $(CORES)) $(ARGS) $(CONFIGFILE)
 
 plan: env ## Say what a study will cost: jobs, hours, disk (EXPERIMENT, ARGS="--gpus 8 --measured results/OTHER")
 	@$(RUN) scripts.plan $(CONFIGFILE) $(ARGS)

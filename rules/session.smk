@@ -16,6 +16,8 @@ from stilts.reruns.words import tell
 
 STARTED = time.time()
 WORKER = []
+# glibc: keep freed memory and use huge pages. A job's tensors are then not faulted in page by page again and again.
+MALLOC = {"hugetlb": 1, "mmap_threshold": 2**30, "trim_threshold": 2**33, "top_pad": 2**26}
 if workflow.is_main_process:
     os.environ[SESSION] = f"{STARTED:.0f}-{os.getpid()}"  # jobs on a cluster inherit it
 elif threading.current_thread() is threading.main_thread():
@@ -40,6 +42,7 @@ def start_worker():
         return
     path = Path(tempfile.mkdtemp(prefix="stilts-")) / "worker"
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
+    environment.setdefault("GLIBC_TUNABLES", ":".join(f"glibc.malloc.{key}={value}" for key, value in MALLOC.items()))
     WORKER.append(
         subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=PROJECT)
     )

@@ -7,12 +7,14 @@ import difflib
 import importlib.metadata
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.cli import get_argument_parser
 
 from stilts.config.load import load_config
 from stilts.config.models import Config
@@ -233,9 +235,12 @@ def test_an_unknown_experiment_is_named_with_the_known_ones():
 
 
 def test_the_knobs_reach_snakemake():
-    done = run("make", "-n", "reproduce", "EXPERIMENT=paper", "CORES=3", "ARGS=-n --quiet", "TORCH=cu130")
+    target = "results/paper/scores.csv"  # which --configfile would take for its own, were it behind it
+    done = run("make", "-n", "reproduce", "EXPERIMENT=paper", "CORES=3", f"ARGS={target} -n", "TORCH=cu130")
     assert '--torch "cu130"' in done.stdout
-    assert "-m snakemake --cores 3 --configfile experiments/paper.yaml -n --quiet" in done.stdout
+    args = get_argument_parser().parse_args(shlex.split(done.stdout.split("-m snakemake ")[1]))
+    assert (args.targets, [str(path) for path in args.configfile]) == ([target], ["experiments/paper.yaml"])
+    assert (args.cores, args.dryrun) == (3, True)
 
 
 def test_make_alone_shows_every_target_and_knob():

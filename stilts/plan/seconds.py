@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ NAMES = ("target", "recipe", "task", "backbone")  # what tells the jobs of one r
 HANDFUL = 0.5  # seconds below which a job's time is noise: it does not correct others
 
 Kind = tuple[str, str]
+Row = tuple[int, float, float]  # of some runs: how many, seconds predicted, seconds taken
 
 
 @dataclass
@@ -33,10 +34,13 @@ class Rates:
         start, rate = (GPU_START, self.gpu * gpus) if gpus else (CPU_START, self.cpu * threads)
         return start + work.flops / rate + work.items / ROWS
 
+    def factor(self, kind: Kind) -> float:
+        """Return how many times longer than stated such a job takes, as far as finished jobs tell."""
+        return self.correct.get(kind) or self.correct.get((kind[0], "")) or self.correct.get(("", ""), 1.0)
+
     def seconds(self, kind: Kind, work: Work, gpus: int = 0, threads: int = 1) -> float:
         """Return the seconds a job takes."""
-        factor = self.correct.get(kind) or self.correct.get((kind[0], "")) or self.correct.get(("", ""), 1.0)
-        return factor * self.stated(work, gpus, threads)
+        return self.factor(kind) * self.stated(work, gpus, threads)
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,35 @@ def finished(
 
 def corrections(runs: Iterable[Run]) -> dict[Kind, float]:
     """Return (rule, name) -> actual / predicted seconds of its finished jobs; (rule, "") for the rule's other jobs."""
-    sums: dict[Kind, list[float]] = defaultdict(lambda: [0.0, 0.0])
+    return _ratios(_sums(runs))
+
+
+def foretold(runs: Sequence[Run]) -> list[Run]:
+    """Return finished jobs as the others among them predict each: its own time would always predict it well."""
+    sums, told = _sums(runs), []
     for run in runs:
-        # Of unknown rules, only the long jobs say how fast the machine is.
-        for kind in (run.kind, (run.kind[0], ""), *([("", "")] if run.actual > HANDFUL else [])):
-            sums[kind][0] += run.predicted
-            sums[kind][1] += run.actual
-    return {kind: actual / predicted for kind, (predicted, actual) in sums.items() if predicted and actual}
+        own = {kind: tuple(s - r for s, r in zip(sums[kind], _row(run), strict=True)) for kind in _kinds(run)}
+        factor = Rates(correct=_ratios({**sums, **own})).factor(run.kind)
+        told.append(Run(run.kind, factor * run.predicted, run.actual))
+    return told
+
+
+def _sums(runs: Iterable[Run]) -> dict[Kind, Row]:
+    sums: dict[Kind, Row] = defaultdict(lambda: (0, 0.0, 0.0))
+    for run in runs:
+        for kind in _kinds(run):
+            sums[kind] = tuple(s + r for s, r in zip(sums[kind], _row(run), strict=True))
+    return sums
+
+
+def _kinds(run: Run) -> set[Kind]:
+    """Return what a run corrects; of unknown rules, only the long jobs say how fast the machine is."""
+    return {run.kind, (run.kind[0], ""), *([("", "")] if run.actual > HANDFUL else [])}
+
+
+def _row(run: Run) -> Row:
+    return 1, run.predicted, run.actual
+
+
+def _ratios(sums: Mapping[Kind, Row]) -> dict[Kind, float]:
+    return {kind: actual / predicted for kind, (count, predicted, actual) in sums.items() if count and predicted > 0}

@@ -5,13 +5,13 @@ from __future__ import annotations
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from stilts.budget.flops import parameters
 from stilts.errors import UserError
-from stilts.plan.seconds import Rates, Run, corrections, finished, kind_of
+from stilts.plan.seconds import Rates, Run, corrections, finished, foretold, kind_of
 from stilts.plan.work import GPU_RULES, Works
 from stilts.provenance.store import Store
 from stilts.reruns.causes import key_of_plan
@@ -128,6 +128,8 @@ def plan_study(
     if measured and not known:
         raise UserError(f"{measured} holds no finished job of this study's kind: name a folder below results/")
     rates.correct = {} if stated_only else corrections(known)
+    if not stated_only:
+        runs = [replace(r, predicted=rates.factor(r.kind) * r.predicted) for r in runs] if measured else foretold(runs)
     dag = workflow.dag
     store = Store(Path(config.store)) if config.store else None
     order = [rule.name for rule in workflow.rules]
@@ -182,12 +184,11 @@ def table(plan: StudyPlan) -> list[tuple[str, int, int, float, float, float]]:
     return [(rule, int(r[0]), int(r[1]), *r[2:]) for rule, r in rows.items()]
 
 
-def compared(runs: Sequence[Run], rates: Rates) -> list[tuple[str, int, float, float]]:
+def compared(runs: Sequence[Run]) -> list[tuple[str, int, float, float]]:
     """Return (rule, finished jobs, predicted seconds, actual seconds) of each rule."""
     count, predicted, actual = Counter(), Counter(), Counter()
     for run in runs:
-        factor = rates.correct.get(run.kind) or rates.correct.get((run.kind[0], "")) or 1.0
         count[run.kind[0]] += 1
-        predicted[run.kind[0]] += factor * run.predicted
+        predicted[run.kind[0]] += run.predicted
         actual[run.kind[0]] += run.actual
     return [(rule, count[rule], predicted[rule], actual[rule]) for rule in count]

@@ -37,7 +37,7 @@ def tell(plan: StudyPlan, rates: Rates, gpus: int, cpus: int) -> str:
         lines += [f"Times are the work over a stated rate ({rate}), measured on no job of this study yet."]
     if plan.runs:
         lines += ["", f"{'finished jobs':<20}{'jobs':>7}{'predicted':>11}{'actual':>11}{'ratio':>8}"]
-        rows = compared(plan.runs, rates)
+        rows = compared(plan.runs)
         for rule, jobs, predicted, actual in [*rows, ("total", *(sum(r[k] for r in rows) for k in (1, 2, 3)))]:
             ratio = f"{predicted / actual:.2f}" if actual else ""
             lines.append(f"{rule:<20}{jobs:>7}{_time(predicted):>11}{_time(actual):>11}{ratio:>8}")
@@ -56,7 +56,7 @@ def as_json(plan: StudyPlan, rates: Rates, gpus: int, cpus: int) -> dict[str, An
         "disk_peak": plan.peak(gpus),
         "corrected": plan.corrected,
         "finished": [
-            dict(zip(("rule", "jobs", "predicted", "actual"), row, strict=True)) for row in compared(plan.runs, rates)
+            dict(zip(("rule", "jobs", "predicted", "actual"), row, strict=True)) for row in compared(plan.runs)
         ],
     }
 
