@@ -17,7 +17,7 @@ import torch
 
 from benchmarks.compare import run_row
 from benchmarks.sentences import LABELS, Sentences, config_of
-from stilts.budget.profile import NOISY, Arm, measure_queries
+from stilts.budget.profile import NOISY, Arm, latencies, measure_queries
 from stilts.model.device import best_device, prepare_torch
 from stilts.model.encoder import Encoder, Layout, initialise
 from stilts.model.heads import build_head
@@ -65,6 +65,7 @@ def measure(
     many: list[float] = []
     sides: dict[str, list[np.ndarray]] = {"five queries": [], "ours": []}
     cpu: dict[str, list[float]] = {"the reference": [], "five queries": [], "ours": []}
+    noisy: list[bool] = []
     twins: dict[int, list[float]] = {queries: [], 64: []}
     for turn in range(repeats):
         start = time.process_time()
@@ -72,12 +73,13 @@ def measure(
         many += [sum(steady.query(i % len(sentences))) for i in part]
         cpu["the reference"].append((time.process_time() - start) / len(part))
         for n, differences in twins.items():
-            steady.seconds, steady.cpu = [[], []], [0.0, 0.0]
+            steady.seconds, steady.cpu, steady.waited = [[], []], [0.0, 0.0], 0.0
             measure_queries([steady], n)
             differences.append(max(steady.cpu) / min(steady.cpu) - 1)
             if n == queries:
                 sides["ours"].append(_percentiles([sum(q) for twin in steady.seconds for q in twin]))
                 cpu["ours"].append(sum(steady.cpu) / queries)
+                noisy.append("noisy" in latencies(steady.seconds, steady.cpu, steady.waited)[0].note)
         cold = arm_of(layers, hidden, vocabulary, sentences)
         start = time.process_time()
         sides["five queries"].append(_percentiles([sum(cold.query(i)) for i in range(5)]))
@@ -93,6 +95,7 @@ def measure(
         for k, p in enumerate(PERCENTS)
         for what, of in (("median", np.median), ("largest", np.max))
     }
+    figures["runs that call the machine too noisy"] = sum(noisy)
     for n, differences in twins.items():
         figures[f"CPU time of two identical arms, {n} queries, median difference"] = round(median(differences), 4)
         figures[f"CPU time of two identical arms, {n} queries, share within {NOISY:.0%}"] = round(

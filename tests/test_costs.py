@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -171,6 +175,33 @@ class Meter:
     def offline(self):
         self.passes += 1
         time.sleep(0.005)
+
+
+def test_time_without_a_core_is_noise_though_both_arms_wait_alike():
+    seconds = [twin(0, 50), twin(0, 50)]
+    whole = 2 * float(np.sum(seconds[0]))
+    assert {m.note for m in latencies(seconds, [1.0, 1.0], 0.02 * whole) if m.value} == {""}
+    found = {m.cost: m.note for m in latencies(seconds, [1.0, 1.0], 0.4 * whole)}
+    assert found["latency_p50"] == "the machine was too noisy: 40% of the time went by waiting for a core"
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").is_file(), reason="the system does not tell")
+def test_a_neighbour_on_the_same_core_makes_a_thread_wait():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.2)
+        waited, start, cpu = profile.waited_for_a_core(), time.perf_counter(), time.process_time()
+        while time.perf_counter() - start < 1:
+            pass
+        waited, wall = profile.waited_for_a_core() - waited, time.perf_counter() - start
+        assert waited > 0.2
+        assert waited + time.process_time() - cpu == pytest.approx(wall, rel=0.05)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+        os.sched_setaffinity(0, before)
 
 
 def test_energy_stands_with_and_without_what_the_device_takes_at_rest(monkeypatch):

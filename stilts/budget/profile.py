@@ -24,7 +24,7 @@ WINDOW = 10.0  # seconds of an energy measurement; a tick of the counter is at m
 WARM_UP = 20  # queries of an arm before its clock counts
 BLOCK = 8  # queries of one arm in a row
 PERCENTILES = {"p50": (50, 1), "p90": (90, 64), "p99": (99, 662)}  # percentile, queries it takes
-NOISY = 0.03  # relative difference of the CPU time of two identical arms
+NOISY = 0.03  # relative difference of the CPU time of two identical arms; share of the time spent waiting for a core
 SPANS = ("tokenise", "transfer", "compute")
 
 
@@ -41,6 +41,7 @@ class Arm:
     examples: int
     seconds: list[list[tuple[float, ...]]] = field(default_factory=lambda: [[], []])
     cpu: list[float] = field(default_factory=lambda: [0.0, 0.0])
+    waited: float = 0.0
     rates: list[float] = field(default_factory=list)
 
 
@@ -67,7 +68,7 @@ def measure(arms: Sequence[Arm], queries: int, device: torch.device) -> dict[str
         arm.offline()
         arm.rates.append(arm.examples / (time.perf_counter() - start))
     found = {
-        arm.name: [*latencies(arm.seconds, arm.cpu), *_offline(arm, device), *energies(arm, counter, idle)]
+        arm.name: [*latencies(arm.seconds, arm.cpu, arm.waited), *_offline(arm, device), *energies(arm, counter, idle)]
         for arm in arms
     }
     first = found[arms[0].name]
@@ -83,17 +84,34 @@ def measure_queries(arms: Sequence[Arm], queries: int) -> None:
     for start in range(0, half, BLOCK):
         for twin in (0, 1):
             for arm in arms if (start // BLOCK + twin) % 2 == 0 else reversed(arms):
-                cpu = time.process_time()
+                cpu, waited = time.process_time(), waited_for_a_core()
                 arm.seconds[twin] += [arm.query(i) for i in range(start, min(half, start + BLOCK))]
                 arm.cpu[twin] += time.process_time() - cpu
+                arm.waited += waited_for_a_core() - waited
 
 
-def latencies(seconds: Sequence[Sequence[tuple[float, ...]]], cpu: Sequence[float]) -> list[Measure]:
-    """Return latencies and spans of two twins; seconds: [twin][query][span]; cpu: seconds of each twin."""
+def waited_for_a_core() -> float:
+    """Return the seconds that this thread could have run and other work had the core; 0 where no system tells."""
+    try:
+        return int(Path("/proc/thread-self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+def latencies(
+    seconds: Sequence[Sequence[tuple[float, ...]]], cpu: Sequence[float], waited: float = 0.0
+) -> list[Measure]:
+    """Return latencies and spans of two twins.
+
+    seconds: [twin][query][span]; cpu: seconds of each twin; waited: seconds without a core, of both.
+    """
     twins = [np.asarray(twin) for twin in seconds]
     n = sum(len(twin) for twin in twins)
     noise = abs(cpu[0] - cpu[1]) / max(min(cpu), 1e-9)
-    note = f"the machine was too noisy: two identical arms differ by {noise:.0%} of CPU time" if noise > NOISY else ""
+    waiting = waited / max(sum(float(twin.sum()) for twin in twins), 1e-9)
+    reasons = [f"two identical arms differ by {noise:.0%} of CPU time"] if noise > NOISY else []
+    reasons += [f"{waiting:.0%} of the time went by waiting for a core"] if waiting > NOISY else []
+    note = f"the machine was too noisy: {', '.join(reasons)}" if reasons else ""
     wholes = [twin[:, 1:].sum(axis=1) for twin in twins]  # tokenising is a span of its own
     found = []
     for name, (percent, enough) in PERCENTILES.items():
