@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import tracemalloc
+import zlib
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import torch
 from hypothesis import given, settings
@@ -76,6 +78,24 @@ def test_mining_is_the_definition(n, m, shared, block, blocks):
         np.testing.assert_allclose(score, [s for *_, s in wanted], rtol=2e-5)
 
 
+def test_real_translations_are_mined_by_the_definition(hub_mirror, blocks):
+    """Tatoeba's German and English, 600 sentences each, as random projections of their letters' trigrams."""
+    blocks[1](100, 70)
+    table = pq.read_table(next(hub_mirror.glob("datasets/mteb/tatoeba-bitext-mining/deu-eng/*.parquet")))
+    make = np.random.default_rng(0).normal(size=(1 << 12, 48))
+    sides = []
+    for column in ("sentence1", "sentence2"):
+        texts = [f"  {t.strip().lower()}  " for t in table[column].to_pylist()[:600]]
+        chosen = [texts[i] for i in first_of(texts)[0]]
+        grams = [[zlib.crc32(t[i : i + 3].encode()) % len(make) for i in range(len(t) - 2)] for t in chosen]
+        sides.append(np.stack([make[g].sum(axis=0) for g in grams]).astype(np.float32))
+    query, match, score = mine(*sides)
+    wanted = by_loops(*sides, 4)
+    assert len(wanted) > 150
+    assert list(zip(query.tolist(), match.tolist(), strict=True)) == [(i, j) for i, j, _ in wanted]
+    np.testing.assert_allclose(score, [s for *_, s in wanted], rtol=1e-4)
+
+
 def test_a_margin_by_hand():
     # Unit vectors at 0, 60 and 10, 90 degrees; with two neighbours each, all cosines are in every mean.
     at = np.deg2rad([0.0, 60.0]), np.deg2rad([10.0, 90.0])
@@ -136,7 +156,7 @@ def test_neighbours_of_any_size(n, m, k, seed):
 
 @pytest.mark.parametrize("alike", [False, True], ids=["vectors", "all the same vector"])
 def test_memory_holds_what_is_allowed_and_changes_no_pair(alike, tmp_path, blocks):
-    """Of vectors in files, with repeated sentences left out; equal vectors are the most there can be to put in order."""
+    """Of vectors in files, some rows left out; equal vectors are the most there can be to put in order."""
     make = np.random.default_rng(0)
     sides = {"x": make.normal(size=(3000, 64)) + 0.3, "y": make.normal(size=(4000, 64)) + 0.3}
     sides["y"][:1500] = sides["x"][:1500] + make.normal(size=(1500, 64))
@@ -154,11 +174,11 @@ def test_memory_holds_what_is_allowed_and_changes_no_pair(alike, tmp_path, block
         tracemalloc.stop()
         rows, columns = block_of(memory, 64)
         assert len(blocks[0]) == -(-1500 // rows) * -(-2000 // columns) > 1
-        assert max(r for r, _ in blocks[0]) <= rows and max(c for _, c in blocks[0]) <= columns
+        assert np.all(np.array(blocks[0]) <= (rows, columns))
         neighbours_found = (1500 + 2000) * 4 * (4 + 4) * 6  # with means, margins and pairs
         assert peak + 4 * rows * columns < memory * 1e6 + neighbours_found  # torch's scores are not traced
         if not alike:
-            assert again[0].tolist() == mined[0].tolist() and again[1].tolist() == mined[1].tolist()
+            assert [again[0].tolist(), again[1].tolist()] == [mined[0].tolist(), mined[1].tolist()]
             np.testing.assert_allclose(again[2], mined[2], rtol=1e-5)
 
 
