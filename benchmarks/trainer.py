@@ -25,6 +25,8 @@ BATCH = 32
 
 def measure(layers: int, hidden: int, vocabulary: int, length: int, steps: int, repeats: int) -> dict[str, Any]:
     """Return seconds of `steps` steps of both sides, and the largest difference of their losses (without dropout)."""
+    if not find_spec("accelerate"):
+        sys.exit(__doc__.split("\n\n")[1])
     prepare_torch(1)
     items = Sentences(BATCH * steps, length, np.arange(5, vocabulary))
     batches = np.split(np.arange(BATCH * steps), steps)
@@ -42,6 +44,4 @@ def measure(layers: int, hidden: int, vocabulary: int, length: int, steps: int, 
 
 
 if __name__ == "__main__":
-    if not find_spec("accelerate"):
-        sys.exit(__doc__.split("\n\n")[1])
     sys.exit(run_row("trainer", __doc__, measure, SIZES))
