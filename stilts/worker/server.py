@@ -76,11 +76,12 @@ def _import_heavy() -> None:
     import numpy  # noqa: F401
     import pandas  # noqa: F401  (pyarrow imports it at the first conversion)
     import pyarrow.parquet  # noqa: F401
-    import pydantic  # noqa: F401
+    import pydantic
     import safetensors.torch  # noqa: F401
     import tokenizers  # noqa: F401
     import torch  # noqa: F401
 
+    pydantic.create_model("Any", field=(int, 0))  # pydantic imports most of itself, and its plugins, at the first model
     gc.collect()
     gc.freeze()  # keeps the shared pages shared
 
