@@ -221,6 +221,8 @@ def test_onednn_multiplies_as_torch_does(shape, monkeypatch):
         names.append(type(y.grad_fn).__name__)
         results.append([y.detach(), *(t.grad for t in own)])
     assert names[1] == "_LinearBackward"
+    monkeypatch.setenv(linear.SWITCH, "torch")
+    assert type(linear.linear(*own).grad_fn).__name__ != "_LinearBackward"
     for wanted, got in zip(*results, strict=True):
         torch.testing.assert_close(got.double(), wanted, atol=2e-5 * wanted.abs().max().item(), rtol=1e-5)
 
