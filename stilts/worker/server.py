@@ -81,7 +81,7 @@ def _import_heavy() -> None:
     import tokenizers  # noqa: F401
     import torch  # noqa: F401
 
-    pydantic.create_model("Any", field=(int, 0))  # pydantic imports most of itself, and its plugins, at the first model
+    pydantic.create_model("Any", value=(int, ...))  # pydantic imports its parts at the first model
     gc.collect()
     gc.freeze()  # keeps the shared pages shared
 
