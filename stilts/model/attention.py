@@ -55,7 +55,8 @@ class _Blocks(torch.autograd.Function):
             weights = torch.softmax(scores, -1)
             used, left = torch.native_dropout(weights, dropout, True) if dropout else (weights, None)
             mixed[0] = torch.bmm(used, v).view(n, heads, length, size)
-            ctx.kept.append((q, k, v, weights, used, left))
+            if ctx.needs_input_grad[0]:
+                ctx.kept.append((q, k, v, weights, used, left))
         return out.index_select(0, blocks.back)
 
     @staticmethod
