@@ -1,6 +1,6 @@
 # The front door; `make help` lists what there is. Paths are relative and quoted: the clone may lie under a path with spaces.
 .DEFAULT_GOAL := help
-.PHONY: help reproduce why status compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model export-run tensorboard provenance plan slurm-check rulegraph test lint format config env lock clean-env
+.PHONY: help reproduce why status compare snapshot leaderboard verify stale checkpoints store-verify store-prune export-model export-run tensorboard provenance plan slurm-check rulegraph bench test lint format config env lock clean-env
 
 PYTHON ?= python3
 # Rules call plain `python`; nothing needs to be activated.
@@ -72,6 +72,9 @@ provenance: env ## List what a rule's results depend on: RULE=train_target
 
 rulegraph: env ## Draw the graph of the rules into README.md
 	@$(RUN) scripts.rulegraph
+
+bench: env ## Measure a row beside its peers: ROW=step (ARGS="--repeats 3"); alone: the rows, their goals and last records
+	@$(RUN) benchmarks$(if $(ROW),.$(ROW)) $(ARGS)
 
 test: env ## Run all tests, style and lint checks included (CORES, ARGS)
 	@$(RUN) pytest -n $(or $(CORES),logical) --dist loadfile $(ARGS)

@@ -19,9 +19,9 @@ class Sentences:
 
     choices, whole, kind = 1, False, "pair_classification"
 
-    def __init__(self, count: int, length: int, used: np.ndarray, seed: int = 0):
-        make = np.random.default_rng(seed)
-        self.lengths = np.clip(make.gamma(4.0, length / 4, count).round().astype(np.int64), 4, LONGEST)
+    def __init__(self, count: int, length: int, used: np.ndarray, longest: int = LONGEST):
+        make = np.random.default_rng(0)
+        self.lengths = np.clip(make.gamma(4.0, length / 4, count).round().astype(np.int64), 4, longest)
         self.texts = [make.choice(used, n) for n in self.lengths]
         self.labels = make.integers(0, LABELS, count)
 

@@ -80,6 +80,7 @@ rule mine:
     resources:
         mem_mb=memory_of("mine"),
         runtime=minutes_of("mine"),
+        mining_mb=CONFIG.runtime.mining_memory_mb,
     params:
         spec=spec_of("mine"),
         code=code_of("mine"),
@@ -87,4 +88,4 @@ rule mine:
     message:
         "Mine {wildcards.target} after {wildcards.recipe}, seed {wildcards.seed}"
     shell:
-        "python -m scripts.mine --spec {params.spec:q} --embeddings {input.embeddings:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.mine --spec {params.spec:q} --embeddings {input.embeddings:q} --data {input.data:q} --output {output.manifest:q} --memory {resources.mining_mb} > {log:q} 2>&1"

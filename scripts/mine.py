@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 from stilts.errors import UserError
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest
-from stilts.retrieval.mining import first_of, mine
+from stilts.retrieval.mining import Rows, first_of, mine
 from stilts.retrieval.rank import rank
 from stilts.retrieval.search import nearest
 
@@ -44,13 +44,13 @@ def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
         shutil.copyfile(here / "dev.json", folder / "dev.json")
     if "layers" not in index:
         return _rank(here, args.data.parent, folder)
-    find = _mined if spec["kind"] == "bitext_mining" else _nearest
-    tables = list(find(here, index, args.data))
+    mining = spec["kind"] == "bitext_mining"
+    tables = list(_mined(here, index, args.data, args.memory) if mining else _nearest(here, index))
     pq.write_table(pa.concat_tables(tables), folder / "pairs.parquet")
     return {"layers": index["layers"], "languages": sorted(index["languages"]), "rows": sum(t.num_rows for t in tables)}
 
 
-def _nearest(here: Path, index: dict[str, Any], data: Path | None) -> Iterator[pa.Table]:
+def _nearest(here: Path, index: dict[str, Any]) -> Iterator[pa.Table]:
     """Search source -> target (the index holds the other language, as XTREME's Tatoeba does); score: cosine."""
     for language in sorted(index["languages"]):
         source, target = (_load(here / f"{language}.{side}.npy", len(index["layers"])) for side in ("source", "target"))
@@ -65,7 +65,7 @@ def _nearest(here: Path, index: dict[str, Any], data: Path | None) -> Iterator[p
             yield _table(language, layer, np.arange(len(match), dtype=np.int32), match, score)
 
 
-def _mined(here: Path, index: dict[str, Any], data: Path) -> Iterator[pa.Table]:
+def _mined(here: Path, index: dict[str, Any], data: Path, memory: int) -> Iterator[pa.Table]:
     """Mine each language of both splits; repeated sentences are mined once, and then in no pair; score: margin."""
     for split in ("validation", "test"):
         rows = _read(data.parent / f"{split}.parquet", ["language", "side", "text"])
@@ -79,9 +79,9 @@ def _mined(here: Path, index: dict[str, Any], data: Path) -> Iterator[pa.Table]:
                     raise UserError(f"{here}: {split}, {language}: the data have {len(texts[side])} rows; embed again")
             first = {side: first_of(texts[side]) for side in SIDES}
             for place, layer in enumerate(index["layers"]):
-                chosen = [vectors[side][place][first[side][0]] for side in SIDES]
+                chosen = [Rows(vectors[side][place], first[side][0]) for side in SIDES]
                 try:
-                    query, match, score = mine(*chosen)
+                    query, match, score = mine(*chosen, memory=memory)
                 except ValueError as error:
                     raise UserError(f"embeddings of {split}, {language}, layer {layer}: {error}") from None
                 kept = first["query"][1][query] & first["candidate"][1][match]

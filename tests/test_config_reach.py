@@ -31,6 +31,7 @@ NO_EFFECT = {
     "runtime.gpu_share": "how many jobs run at a time",
     "store": "a path; equal keys give equal results",
     "runtime.tokens_per_batch": "batch splitting at prediction",
+    "runtime.mining_memory_mb": "size of the blocks that mining computes",
 }
 NO_EFFECT |= {f"recipes.none.{key}": "the baseline trains on nothing" for key in Recipe.model_fields}
 NO_EFFECT |= {

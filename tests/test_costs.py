@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from stilts.budget import profile
 from stilts.budget.arms import query_of
 from stilts.budget.count import memory, point_rows
 from stilts.budget.flops import forward_flops, shape_of, training_flops
-from stilts.budget.profile import Measure, apart, latencies
+from stilts.budget.profile import Arm, Measure, apart, energies, idle_power, latencies, measure
 from stilts.budget.table import Cost, read_costs, write_costs
 from stilts.budget.training import COLUMNS, flops_of, phases_of, recipe_rows, users
 from stilts.errors import UserError
@@ -153,6 +159,87 @@ def test_a_counter_that_wraps_is_named():
     for after in (1_000, 3):
         with pytest.raises(UserError, match=r"energy counter went from 1000 to .* wrapped or was reset"):
             joules(1_000, after)
+
+
+class Meter:
+    """A counter of a device that takes `power` W, and 3 J more for each pass over two examples."""
+
+    def __init__(self, power):
+        self.power, self.passes, self.last, self.sum = power, 0, time.perf_counter(), 0.0
+
+    def __call__(self):
+        now = time.perf_counter()
+        self.sum, self.last = self.sum + self.power * (now - self.last), now
+        return round(1000 * (self.sum + 3 * self.passes))
+
+    def offline(self):
+        self.passes += 1
+        time.sleep(0.005)
+
+
+def test_time_without_a_core_is_noise_though_both_arms_wait_alike():
+    seconds = [twin(0, 50), twin(0, 50)]
+    whole = 2 * float(np.sum(seconds[0]))
+    assert {m.note for m in latencies(seconds, [1.0, 1.0], 0.02 * whole) if m.value} == {""}
+    found = {m.cost: m.note for m in latencies(seconds, [1.0, 1.0], 0.4 * whole)}
+    assert found["latency_p50"] == "the machine was too noisy: 40% of the time went by waiting for a core"
+
+
+@pytest.mark.skipif(not Path("/proc/thread-self/schedstat").is_file(), reason="the system does not tell")
+def test_a_neighbour_on_the_same_core_makes_a_thread_wait():
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        time.sleep(0.2)
+        waited, start, cpu = profile.waited_for_a_core(), time.perf_counter(), time.process_time()
+        while time.perf_counter() - start < 1:
+            pass
+        waited, wall = profile.waited_for_a_core() - waited, time.perf_counter() - start
+        assert waited > 0.2
+        assert waited + time.process_time() - cpu == pytest.approx(wall, rel=0.05)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+        os.sched_setaffinity(0, before)
+
+
+def test_energy_stands_with_and_without_what_the_device_takes_at_rest(monkeypatch):
+    monkeypatch.setattr(profile, "WINDOW", 0.1)
+    meter = Meter(500.0)
+    arm = Arm("x", lambda i: (0.0, 0.0, 0.0), meter.offline, 2)
+    idle = idle_power(meter)
+    assert idle == pytest.approx(500, rel=0.02)
+    gross, above = energies(arm, meter, idle)
+    assert above.value == pytest.approx(1.5, rel=0.1)  # the clock is read a moment after the counter
+    assert gross.value > 2.5  # 500 W x 5 ms at least on top of 3 J, over two examples
+    assert (gross.n, above.n) == (2 * meter.passes, 2 * meter.passes)
+    assert f"{idle:.1f} W" in above.note
+    meter.power, meter.passes = 0.0, 0
+    gross, above = energies(arm, meter, 1e6)
+    assert gross.value == pytest.approx(1.5)
+    assert above.value is None
+    assert "no more than" in above.note
+    assert [(m.value, m.note) for m in energies(arm, None, 0.0)] == [(None, "this device has no energy counter")] * 2
+    monkeypatch.setattr(meter, "sum", 0.0)
+    with pytest.raises(UserError, match="wrapped or was reset"):
+        energies(arm, iter([5, 4]).__next__, idle)
+
+
+def test_arms_take_turns_and_only_warm_up_goes_unmeasured():
+    asked = []
+    arms = [Arm(x, lambda i, x=x: asked.append((x, i)) or (0.0, 0.0, 1e-3), lambda: time.sleep(0.001), 4) for x in "ab"]
+    found = measure(arms, 64, torch.device("cpu"))
+    assert set(found) == {"a", "b"}
+    warm, timed = asked[: 2 * profile.WARM_UP], asked[2 * profile.WARM_UP :]
+    assert [x for x, _ in warm] == ["a"] * profile.WARM_UP + ["b"] * profile.WARM_UP
+    assert sorted(timed) == sorted((x, i) for x in "ab" for i in range(32) for _ in "AA")  # A and A', the same queries
+    blocks = "".join(x for x, i in timed[:: profile.BLOCK])
+    assert blocks == "abbabaab" * 2
+    assert [len(twin) for arm in arms for twin in arm.seconds] == [32] * 4
+    notes = {x: {m.cost: m.note for m in of} for x, of in found.items()}
+    assert "within the spread of a" in notes["b"]["latency_p50"]
+    assert "within" not in notes["a"]["latency_p50"] + notes["b"]["memory_peak"] + notes["b"]["energy"]
 
 
 SPEC = {

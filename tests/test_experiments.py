@@ -76,6 +76,14 @@ def test_the_nine_tasks_are_there_alone_and_together(name):
     }
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda f: f.stem)
+def test_no_experiment_asks_for_a_budget_that_nothing_meets(file):
+    config = load_config(yaml.safe_load(file.read_text(encoding="utf-8")))
+    budget = config.budget
+    one = len(config.grid.backbones) == len(budget.depths) == len(budget.max_lengths) == 1
+    assert not one or budget.budgets == [1.0]  # a precision changes no FLOPs
+
+
 def test_what_the_user_brings_comes_into_the_study(tmp_path):
     """Without it nine recipes and bucc are there or left out with a line; with it the grid is whole."""
     study = Study(load_config(raw("paper")))

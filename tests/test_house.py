@@ -161,7 +161,7 @@ def test_reading_the_configuration_imports_nothing_heavy():
 # --- one environment
 
 
-OURS = {"stilts", "scripts", "tests", *(p.stem for p in (ROOT / "tests").rglob("*.py"))}
+OURS = {"stilts", "scripts", "tests", "benchmarks", *(p.stem for p in (ROOT / "tests").rglob("*.py"))}
 
 
 def packages_of(path: Path) -> dict[str, str]:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from stilts.train.optimizer import AdamW
+from stilts.train.optimizer import SWITCH, AdamW
 
 BASE = {
     "learning_rate": 2e-2,
@@ -50,7 +50,11 @@ def textbook(settings: dict, steps: int):
     [{}, {"max_grad_norm": 1e-3}, {"max_grad_norm": 1e9}, {"weight_decay": 0.0}, {"warmup_ratio": 0.0}],
     ids=str,
 )
-def test_twenty_steps_equal_torch(change):
+@pytest.mark.parametrize("way", ["fused", "plain"])
+def test_twenty_steps_equal_torch(way, change, monkeypatch):
+    monkeypatch.setenv(SWITCH, way)
+    never = "_plain" if way == "fused" else "_fused"
+    monkeypatch.delattr(AdamW, never)
     settings, steps = {**BASE, **change}, 20
     ours, theirs = two_nets()
     optimizer = AdamW(list(ours.parameters()), steps, settings)

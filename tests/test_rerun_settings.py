@@ -42,6 +42,7 @@ CASES: dict[str, tuple[dict, str]] = {
         {
             "runtime": {
                 "tokens_per_batch": 64,
+                "mining_memory_mb": 16,
                 "resident_worker": False,
                 "gpus": 1,
                 "gpu_share": 2,

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import tracemalloc
+import zlib
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stilts.retrieval.mining import first_of, largest, mine, neighbours
+from stilts.retrieval import neighbours as searching
+from stilts.retrieval.mining import Rows, first_of, mine
+from stilts.retrieval.neighbours import block_of, neighbours
 from stilts.retrieval.rank import best_rows, rank
 
 
@@ -40,6 +45,19 @@ def by_loops(x: np.ndarray, y: np.ndarray, k: int) -> list[tuple[int, int, float
     return pairs
 
 
+@pytest.fixture
+def blocks(monkeypatch):
+    """Return a function that sets rows and columns of a block, and the list of the shapes computed since."""
+    shapes, products = [], searching._products
+
+    def counted(left, right):
+        shapes.append((len(left), len(right)))
+        return products(left, right)
+
+    monkeypatch.setattr(searching, "_products", counted)
+    return shapes, lambda *size: monkeypatch.setattr(searching, "block_of", lambda *_: size)
+
+
 def corpora(seed: int, n: int, m: int, shared: int, noise: float = 0.6) -> tuple[np.ndarray, np.ndarray]:
     """Return positive-cosine sentence vectors; the first `shared` rows of both sides are noisy translations."""
     make = np.random.default_rng(seed)
@@ -48,15 +66,34 @@ def corpora(seed: int, n: int, m: int, shared: int, noise: float = 0.6) -> tuple
     return x.astype(np.float32), y.astype(np.float32)
 
 
-@pytest.mark.parametrize("block", [1, 3, 7, 4096])
+@pytest.mark.parametrize("block", [(1, 1), (7, 3), (3, 64), (4096, 512)])
 @pytest.mark.parametrize(("n", "m", "shared"), [(20, 27, 9), (5, 3, 2), (1, 1, 1), (2, 40, 2)])
-def test_mining_is_the_definition(n, m, shared, block):
+def test_mining_is_the_definition(n, m, shared, block, blocks):
+    blocks[1](*block)
     for seed in range(5):
         x, y = corpora(seed, n, m, shared)
-        query, match, score = mine(x, y, 4, block)
+        query, match, score = mine(x, y, 4)
         wanted = by_loops(x, y, 4)
         assert list(zip(query.tolist(), match.tolist(), strict=True)) == [(i, j) for i, j, _ in wanted]
         np.testing.assert_allclose(score, [s for *_, s in wanted], rtol=2e-5)
+
+
+def test_real_translations_are_mined_by_the_definition(hub_mirror, blocks):
+    """Tatoeba's German and English, 600 sentences each, as random projections of their letters' trigrams."""
+    blocks[1](100, 70)
+    table = pq.read_table(next(hub_mirror.glob("datasets/mteb/tatoeba-bitext-mining/deu-eng/*.parquet")))
+    make = np.random.default_rng(0).normal(size=(1 << 12, 48))
+    sides = []
+    for column in ("sentence1", "sentence2"):
+        texts = [f"  {t.strip().lower()}  " for t in table[column].to_pylist()[:600]]
+        chosen = [texts[i] for i in first_of(texts)[0]]
+        grams = [[zlib.crc32(t[i : i + 3].encode()) % len(make) for i in range(len(t) - 2)] for t in chosen]
+        sides.append(np.stack([make[g].sum(axis=0) for g in grams]).astype(np.float32))
+    query, match, score = mine(*sides)
+    wanted = by_loops(*sides, 4)
+    assert len(wanted) > 150
+    assert list(zip(query.tolist(), match.tolist(), strict=True)) == [(i, j) for i, j, _ in wanted]
+    np.testing.assert_allclose(score, [s for *_, s in wanted], rtol=1e-4)
 
 
 def test_a_margin_by_hand():
@@ -84,44 +121,71 @@ def test_margins_find_more_than_nearest_neighbours():
     assert np.mean(mined) > np.mean(nearest) + 0.05
 
 
+def best_of(scores: np.ndarray, k: int) -> tuple[list, list]:
+    """Return the k largest scores of each row and their columns by a stable sort."""
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(scores, order, axis=1).tolist(), order.tolist()
+
+
 @settings(max_examples=40)
-@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 6), st.integers(1, 5), st.integers(0, 99))
-def test_neighbours_of_any_size_and_block(n, m, k, block, seed):
+@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 6), st.integers(1, 90), st.integers(1, 400))
+def test_the_best_of_blocks_are_those_of_one_stable_sort(n, m, k, rows, columns):
+    """Both ways, with many ties, whatever the blocks; groups of maxima are whole, broken or none."""
+    scores = np.random.default_rng(n * m).integers(-3, 40, (n, m)).astype(np.float32)
+    ahead, behind = searching._nothing(n, min(k, m)), searching._nothing(m, min(k, n))
+    for row in range(0, n, rows):
+        for column in range(0, m, columns):
+            block = torch.from_numpy(scores[row : row + rows, column : column + columns].copy())
+            searching._compete(searching._part(ahead, row, len(block)), block, 1, column)
+            searching._compete(searching._part(behind, column, block.shape[1]), block, 0, row)
+    for (value, at), wanted in ((ahead, best_of(scores, k)), (behind, best_of(scores.T, k))):
+        assert (value.tolist(), at.tolist()) == wanted
+
+
+@settings(max_examples=20)
+@given(st.integers(1, 12), st.integers(1, 12), st.integers(1, 6), st.integers(0, 99))
+def test_neighbours_of_any_size(n, m, k, seed):
     x, y = corpora(seed, n, m, min(n, m), noise=0.1)
     exact = cosines(x, y)
-    for (cosine, found), wanted in zip(neighbours(x, y, k, block), (exact, exact.T), strict=True):
+    for (cosine, found), wanted in zip(neighbours(x, y, k, 16), (exact, exact.T), strict=True):
         assert cosine.shape == (len(wanted), min(k, wanted.shape[1]))
         assert all(len(set(row)) == len(row) for row in found.tolist())
         np.testing.assert_allclose(cosine, -np.sort(-wanted, axis=1)[:, :k], atol=1e-5)
         np.testing.assert_allclose(np.take_along_axis(wanted, found, axis=1), cosine, atol=1e-5)
 
 
-@settings(max_examples=60)
-@given(st.integers(1, 9), st.integers(1, 70), st.integers(1, 5), st.integers(2, 9), st.booleans(), st.integers(0, 99))
-def test_the_largest_scores_are_those_of_a_stable_sort(rows, columns, k, group, turned, seed):
-    scores = np.random.default_rng(seed).integers(0, 6, (rows, columns)).astype(np.float32)
-    value, at = largest(np.asfortranarray(scores) if turned else scores, k, group)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    assert at.tolist() == order.tolist()
-    assert value.tolist() == np.take_along_axis(scores, order, axis=1).tolist()
-
-
-def test_memory_does_not_grow_with_the_product(tmp_path):
+@pytest.mark.parametrize("alike", [False, True], ids=["vectors", "all the same vector"])
+def test_memory_holds_what_is_allowed_and_changes_no_pair(alike, tmp_path, blocks):
+    """Of vectors in files, some rows left out; equal vectors are the most there can be to put in order."""
     make = np.random.default_rng(0)
-    for side, n in (("x", 3000), ("y", 4000)):
-        np.save(tmp_path / f"{side}.npy", make.normal(size=(n, 16)).astype(np.float32))
+    sides = {"x": make.normal(size=(3000, 64)) + 0.3, "y": make.normal(size=(4000, 64)) + 0.3}
+    sides["y"][:1500] = sides["x"][:1500] + make.normal(size=(1500, 64))
+    for side, vectors in sides.items():
+        np.save(tmp_path / f"{side}.npy", (np.ones_like(vectors) if alike else vectors).astype(np.float32))
     x, y = (np.load(tmp_path / f"{side}.npy", mmap_mode="r") for side in "xy")
-    tracemalloc.start()
-    neighbours(x, y, block=128)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 3000 * 4000 * 4 / 20, "the whole product would take 48 MB"
+    x, y = Rows(x, np.arange(0, 3000, 2)), Rows(y, np.arange(0, 4000, 2))
+    mined = mine(x, y, memory=1000)
+    assert blocks[0] == [(1500, 2000)]
+    for memory in (4, 9):
+        blocks[0].clear()
+        tracemalloc.start()
+        again = mine(x, y, memory=memory)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        rows, columns = block_of(memory, 64)
+        assert len(blocks[0]) == -(-1500 // rows) * -(-2000 // columns) > 1
+        assert np.all(np.array(blocks[0]) <= (rows, columns))
+        neighbours_found = (1500 + 2000) * 4 * (4 + 4) * 6  # with means, margins and pairs
+        assert peak + 4 * rows * columns < memory * 1e6 + neighbours_found  # torch's scores are not traced
+        if not alike:
+            assert [again[0].tolist(), again[1].tolist()] == [mined[0].tolist(), mined[1].tolist()]
+            np.testing.assert_allclose(again[2], mined[2], rtol=1e-5)
 
 
 def test_what_cannot_be_searched_is_refused():
     x, y = corpora(0, 3, 3, 1)
     with pytest.raises(ValueError, match="nothing to search"):
-        neighbours(x, y[:0])
+        neighbours(x, y[:0], 4, 16)
     y[1, 0] = np.nan
     with pytest.raises(ValueError, match="not finite"):
         mine(x, y)

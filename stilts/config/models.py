@@ -200,6 +200,9 @@ class Runtime(Strict):
     """Settings that cannot change a result: speed and comfort."""
 
     tokens_per_batch: Positive = Field(8192, description="Token budget of one evaluation batch.")
+    mining_memory_mb: int = Field(
+        128, ge=16, description="MB for blocks of vectors and scores of one mining job; a few hundred are no faster."
+    )
     threads: Positive = Field(1, description="CPU threads of one training or prediction job.")
     gpus: Count = Field(
         0,

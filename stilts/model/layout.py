@@ -54,7 +54,7 @@ class Layout:
 class Blocks:
     """Sequences sorted by length and padded to that of the longest beside them, one block after the other.
 
-    Attributes: `shapes` (sequences, length) of each block, `masks` [sequences, 1, 1, length] of each (0 at tokens, -inf
+    Attributes: `shapes` (sequences, length) of each block, `masks` [sequences, 1, length] of each (0 at tokens, -inf
     elsewhere; None when nothing is padded), `take` [slots + 1] the row of each slot (empty ones, and the last, show a
     row behind the sequences), `back` [rows] the slot of each row (of the rows behind the sequences the last).
     """
@@ -68,7 +68,7 @@ class Blocks:
             real = column < sizes[members, None]
             rows.append(np.where(real, layout.first[members, None] + column, layout.total).ravel())
             self.shapes.append(real.shape)
-            mask = torch.from_numpy(np.where(real, 0.0, -np.inf).astype(np.float32))[:, None, None].to(device)
+            mask = torch.from_numpy(np.where(real, 0.0, -np.inf).astype(np.float32))[:, None].to(device)
             self.masks.append(None if real.all() else mask)
         take = np.concatenate([*rows, [layout.total]])
         back = np.full(layout.rows, len(take) - 1)

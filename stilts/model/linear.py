@@ -1,15 +1,18 @@
 """Linear layers: torch's own, except in fp32 on a CPU, where oneDNN multiplies.
 
 torch hands fp32 products to MKL, whose kernels for other makers' processors leave AVX-512 unused: half the speed of
-oneDNN's, which come with torch as well.
+oneDNN's, which come with torch as well. STILTS_LINEAR=torch in the environment takes torch's everywhere.
 """
 
 from __future__ import annotations
+
+import os
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+SWITCH = "STILTS_LINEAR"
 LITTLE = 2**22  # multiplications below which what surrounds a call of oneDNN costs more than it saves
 ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 
@@ -17,7 +20,14 @@ ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_li
 def linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Return x [rows, in] @ weight [out, in].T + bias [out]."""
     little = len(x) * weight.numel() < LITTLE
-    plain = little or not ONEDNN or x.is_cuda or x.dtype != torch.float32 or torch.is_autocast_enabled("cpu")
+    plain = (
+        little
+        or not ONEDNN
+        or os.environ.get(SWITCH) == "torch"
+        or x.is_cuda
+        or x.dtype != torch.float32
+        or torch.is_autocast_enabled("cpu")
+    )
     return F.linear(x, weight, bias) if plain else _Linear.apply(x, weight, bias)
 
 

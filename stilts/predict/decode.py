@@ -41,28 +41,24 @@ def _merge(items: Items, example: int, at: list[int], outputs: list[np.ndarray],
     bounds = items.rows[at, 1:]
     chars = items.split.chars
     context = items.split.bounds(example, 1)[0]
-    found: list[tuple[float, float, float, int, int]] = []
+    found: list[np.ndarray] = []  # rows of start score, end score, first and last sub-word
     null: tuple[float, float] | None = None
     for k, item in enumerate(at):
         scores = outputs[item]
         nothing = (float(scores[0, 0]), float(scores[0, 1]))
         null = nothing if null is None or sum(nothing) < sum(null) else null
         first = int(bounds[k, 0])
-        start, end = scores[1:, 0], scores[1:, 1]
-        free = _most_context(bounds, k)
-        starts = [s for s in np.argsort(-start, kind="stable")[:nbest] if free[s]]
-        ends = np.argsort(-end, kind="stable")[:nbest]
-        for s in starts:
-            for e in ends:
-                if s <= e < s + MAX_ANSWER:
-                    total = float(start[s]) + float(end[e])
-                    found.append(
-                        (total, float(start[s]), float(end[e]), context + first + int(s), context + first + int(e))
-                    )
-    found.sort(key=lambda f: (-f[0], f[3], f[4]))
+        start, end = scores[1:].T.astype(float)
+        starts, ends = (np.argsort(-x, kind="stable")[:nbest] for x in (start, end))
+        s, e = (x.ravel() for x in np.meshgrid(starts[_most_context(bounds, k)[starts]], ends))
+        fits = (s <= e) & (e < s + MAX_ANSWER)
+        s, e = s[fits], e[fits]
+        found.append(np.stack([start[s], end[e], context + first + s, context + first + e], axis=1))
+    spans = np.concatenate(found)
+    order = np.lexsort((spans[:, 3], spans[:, 2], -(spans[:, 0] + spans[:, 1])))
     best, seen = [], set()
-    for _, s_score, e_score, s, e in found:
-        span = (int(chars[s, 0]), int(chars[e, 1]))
+    for s_score, e_score, s, e in spans[order].tolist():
+        span = (int(chars[int(s), 0]), int(chars[int(e), 1]))
         if span in seen or span[0] >= span[1]:
             continue
         seen.add(span)
@@ -76,6 +72,8 @@ def _merge(items: Items, example: int, at: list[int], outputs: list[np.ndarray],
 def _most_context(bounds: np.ndarray, k: int) -> np.ndarray:
     """Return for each sub-word of window k whether no other window gives it more context (SQuAD's rule), [window]."""
     first, last = bounds[k]
+    if len(bounds) == 1:
+        return np.ones(last - first, bool)
     position = np.arange(first, last)
     context = np.full((len(bounds), len(position)), -1.0)
     for w, (a, b) in enumerate(bounds):

@@ -26,7 +26,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "train_target": TRAINING,
     "predict": TRAINING,
     "embed": TRAINING,
-    "mine": TABLES,
+    "mine": ("torch", *TABLES),
     "score": TABLES,
     "count_costs": TRAINING,
     "profile_budget": (*TRAINING, "tokenizers"),

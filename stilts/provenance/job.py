@@ -160,6 +160,7 @@ def _parser(work: Work, inputs: dict[str, str], copies: Mapping[str, str]) -> ar
         default=8192,
         help="size of an evaluation batch; results differ by rounding at most",
     )
+    parser.add_argument("--memory", type=int, default=128, help="MB for mining; results differ by rounding at most")
     parser.add_argument("--gpus", type=int, help="GPUs that the job asked for; 0: the store held its result")
     for name, nargs in (inputs | dict.fromkeys(copies, "?")).items():
         many = {"nargs": nargs} if nargs else {"required": True}
