@@ -367,6 +367,7 @@ class Specs:
         places = [part for t in self.grid.targets for part in self.study.points_of(t)]
         return {
             **self._trained(),
+            "source_language": self.config.source_language,
             "targets": list(self.grid.targets),
             "backbones": list(self.grid.backbones),
             "points": list(dict.fromkeys(places)),

@@ -68,16 +68,18 @@ def _cell(row: dict[str, str], flops: float) -> dict[str, Any]:
 
 def _body(source: Source, cells: list[dict[str, Any]], targets: list[str]) -> dict[str, Any]:
     marks = marks_of([BASELINE, *(r for r in source.recipes if r != BASELINE)])
-    named = [r for r in source.recipes if any(c["recipe"] == r for c in cells)]
     flops = [c["flops"] for c in cells]
     span = {"type": "log", "domain": [short(min(flops) * 0.8), short(max(flops) * 1.25)], "nice": False}
     x = numeric(
-        "flops", "FLOPs of intermediate training (log scale)", scale=span, axis={"format": ".1e", "tickCount": 6}
+        "flops",
+        "FLOPs of intermediate training (log scale)",
+        scale=span,
+        axis={"format": ".1e", "labelOverlap": "greedy", "tickCount": 6},
     )
     title = "difference to none, points"
     both = {"x": x, "color": {**marks["color"], "legend": None}}
     seen = told(recipe="recipe", difference="difference", interval="interval", flops="FLOPs")
-    shape = {**marks["shape"], "legend": {**marks["shape"]["legend"], "values": named}}
+    shape = {**marks["shape"], "legend": None}  # names stand beside the marks
     return {
         "width": WIDTH, "height": 240, "data": {"values": cells},
         "params": [select("pick_target", "target", targets)],

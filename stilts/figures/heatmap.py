@@ -60,7 +60,7 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
     recipes = [r for r in source.recipes if any(c["recipe"] == r for c in cells)]
     largest = short(max(abs(c["difference"]) for c in cells if c["difference"] is not None) or 1.0)
     head = {"labelAngle": 0, "labelLimit": 0, "orient": "top", "domain": False, "ticks": False, "grid": False}
-    head["labelExpr"] = f"datum.label == '{MEAN}' ? ['mean of', 'all targets'] : datum.label"
+    head["labelExpr"] = f"datum.label == '{MEAN}' ? 'all targets' : datum.label"
     x = {"field": "target", "type": "nominal", "sort": targets, "title": None, "axis": head}
     side = {"domain": False, "ticks": False, "grid": False, "labelLimit": 160}
     y = {"field": "recipe", "type": "nominal", "sort": recipes, "title": None, "axis": side}

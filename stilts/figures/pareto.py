@@ -21,21 +21,17 @@ def pareto(source: Source) -> Figure | Absent:
     targets = [t for t in map(target_name, (OVERALL, *source.targets)) if t in known]
     caption = (
         "Mean over seeds of the score in the other languages of every backbone, budget point and recipe. "
-        "Line and full marks: the front, which no configuration beats in score for the same cost or less. It is "
-        "picked by test scores: a picture of what is there, not a way to choose."
+        "Lines and full marks: the front of a recipe, where none of its configurations scores more for the same cost or "
+        "less. Fronts are picked by test scores: a picture of what is there, not a way to choose."
     )
     columns = ("table", "line", "recipe", "target", "backbone", "point", "budget", "score", "on_front")
     rows = [[r[c] for c in columns] for r in found]
     here = [c for c in cells if c["target"] == targets[0] and c["front"]]
-    said = ", ".join(f"{c['recipe']} {c['score']:.1f} at {c['budget']:.3g}" for c in sorted(here, key=_cost)[:8])
-    alt = f"Score and cost, {targets[0]}; on the front: {said}."
+    said = ", ".join(f"{c['recipe']} {c['score']:.1f}" for c in here if c["budget"] == max(c["budget"] for c in here))
+    alt = f"Score and cost of {len(cells)} configurations; at the highest cost on {targets[0]}: {said}."
     return Figure(
         NAME, TITLE, caption, alt, chart(TITLE, source.subtitle, alt, _body(source, cells, targets)), columns, rows
     )
-
-
-def _cost(cell: dict[str, Any]) -> float:
-    return cell["budget"]
 
 
 def _cell(row: Row) -> dict[str, Any]:
@@ -60,8 +56,8 @@ def _body(source: Source, cells: list[dict[str, Any]], targets: list[str]) -> di
         "params": [select("pick_target", "target", targets)],
         "transform": [{"filter": "datum.target == pick_target"}],
         "layer": [
-            {"transform": [{"filter": "datum.front"}], "encoding": both,
-             "mark": {"type": "line", "interpolate": "step-after", "color": "#6b6b6b", "strokeWidth": 1.2}},
+            {"transform": [{"filter": "datum.front"}], "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.6},
+             "encoding": {**both, "color": marks["color"], "strokeDash": marks["strokeDash"], "opacity": faded()}},
             {"params": [legend_choice()], "mark": {"type": "point", "strokeWidth": 1.8}, "encoding": {
                 **both, "color": marks["color"], "shape": marks["shape"], "opacity": faded(), "tooltip": seen,
                 "size": {"condition": {"test": "datum.front", "value": 110}, "value": 45},

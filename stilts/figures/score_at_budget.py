@@ -137,8 +137,9 @@ def _body(source: Source, points: list, tests: list, targets: list[str], groups:
     score = {"x": numeric("budget", None, **x), "opacity": faded()}
     y = numeric("score", "score (0 to 100)", scale={"zero": False})
     seen = told(recipe="recipe", budget="budget", score="score", low="lowest seed", high="highest seed")
+    y_low = {**y, "field": "low"}
     band = {"mark": {"type": "area", "interpolate": "step-after"}, "encoding": {
-        **score, "color": marks["color"], "opacity": faded(full=0.1), "y": numeric("low", None), "y2": {"field": "high"},
+        **score, "color": marks["color"], "opacity": faded(full=0.1), "y": y_low, "y2": {"field": "high"},
     }}  # fmt: skip
     upper = {
         "width": WIDTH, "height": 240, "data": {"name": "curves"},

@@ -20,8 +20,16 @@ CONFIG = {
     "font": "Liberation Sans, Arial, Helvetica, sans-serif",
     "background": None,
     "axis": {"labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e3e3e3"},
-    "legend": {"labelFontSize": 11, "titleFontSize": 12, "symbolSize": 90, "symbolStrokeWidth": 2, "labelLimit": 220},
+    "legend": {
+        "labelFontSize": 11,
+        "titleFontSize": 12,
+        "symbolSize": 90,
+        "symbolStrokeWidth": 2,
+        "symbolOpacity": 1,
+        "labelLimit": 220,
+    },
     "title": {"fontSize": 14, "subtitleFontSize": 11, "anchor": "start", "subtitlePadding": 4, "offset": 10},
+    "point": {"opacity": 1},
     "view": {"stroke": None},
 }
 

@@ -74,7 +74,7 @@ def _body(source: Source, cells: list[dict[str, Any]], titles: list[str]) -> dic
     recipes = [r for r in (BASELINE, *source.recipes, *source.shown) if any(c["recipe"] == r for c in cells)]
     marks, whats = marks_of(list(dict.fromkeys(recipes))), list(dict.fromkeys(c["what"] for c in cells))
     both = {
-        "x": numeric("step", "optimizer step"), "y": numeric("value", None, scale={"zero": False}),
+        "x": numeric("step", "optimizer step"), "y": numeric("value", " or ".join(whats), scale={"zero": False}),
         "color": marks["color"], "opacity": faded(),
     }  # fmt: skip
     seen = told(recipe="recipe", step="step", value="value")
