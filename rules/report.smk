@@ -40,7 +40,6 @@ rule report:
         curves=f"{ROOT}/curves/manifest.json",
         claims=f"{ROOT}/claims/manifest.json",
         costs=f"{ROOT}/costs/manifest.json",
-        figures=f"{ROOT}/figures/manifest.json",
         raw=fetched,
         data=all_data,
     output:
@@ -62,7 +61,7 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --curves {input.curves:q} --claims {input.claims:q} --costs {input.costs:q} --figures {input.figures:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --curves {input.curves:q} --claims {input.claims:q} --costs {input.costs:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule check:

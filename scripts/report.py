@@ -3,7 +3,8 @@
 Usage: python -m scripts.report --spec JSON --tables x/tables/manifest.json --curves x/curves/manifest.json
        --claims x/claims/manifest.json --costs x/costs/manifest.json --figures x/figures/manifest.json
        --raw x/raw/xquad/manifest.json ... --output x/report/manifest.json
---raw: what was fetched, for the commits that were really read. --data: examples, for the faults counted in them.
+--figures: the charts; without it the page has tables only. --raw: what was fetched, for the commits that were really
+read. --data: examples, for the faults counted in them.
 """
 
 from __future__ import annotations
@@ -17,15 +18,16 @@ from stilts.provenance.job import run_job
 from stilts.provenance.manifest import read_manifest, sha256
 from stilts.report.page import render
 
-MADE_FROM = ("tables", "curves", "claims", "costs", "figures")
+TABLES = ("tables", "curves", "claims", "costs")
 
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Render index.html from tables and figures."""
-    found = {"inputs": {m.parent.name: sha256(m)[:16] for m in (getattr(args, name) for name in MADE_FROM)}}
+    made_from = [m for m in (*(getattr(args, name) for name in TABLES), args.figures) if m is not None]
+    found = {"inputs": {m.parent.name: sha256(m)[:16] for m in made_from}}
     found["revisions"] = {m.parent.name: _revision(read_manifest(m)["facts"]) for m in args.raw}
     found["faults"] = {m.parent.name: read_manifest(m)["facts"].get("quirks", {}) for m in args.data or []}
-    page = render(spec | found, args.tables.parent.parent)
+    page = render(spec | found, args.tables.parent.parent, with_charts=args.figures is not None)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return {"bytes": len(page.encode())}
 
@@ -37,4 +39,4 @@ def _revision(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {**dict.fromkeys(MADE_FROM, ""), "raw": "*", "data": "*"}))
+    sys.exit(run_job(work, {**dict.fromkeys(TABLES, ""), "figures": "?", "raw": "*", "data": "*"}))

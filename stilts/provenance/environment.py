@@ -36,7 +36,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "claims": ("numpy", "pydantic"),
     "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
-    "report": ("jinja2", "markupsafe", "pydantic"),
+    "report": ("jinja2", "markupsafe", "pydantic", "vl-convert-python"),
 }
 
 

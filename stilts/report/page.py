@@ -56,14 +56,14 @@ LARGE = 2000  # cells of a table; larger ones are left to their file
 SIGNS = {"yes": "✓", "no": "✗", "unclear": "~", "unknown": "?"}
 
 
-def render(spec: dict[str, Any], root: Path) -> str:
+def render(spec: dict[str, Any], root: Path, with_charts: bool = True) -> str:
     """Return the page as HTML; raises UserError when a table or figure is missing.
 
     spec: that of rule report; root: the folder that holds tables/, curves/, claims/, costs/ and figures/.
     """
     read = {name: _read(root / name) for name in FILES if name != "tables/scores.csv"}
     tables = {name.removeprefix("tables/"): rows for name, rows in read.items()}
-    places, figures = _places(spec, tables), charts(root / "figures")
+    places, figures = _places(spec, tables), charts(root / "figures") if with_charts else {}
     live = any(figure["spec"] for figure in figures.values())
     vega = library() if live else ""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)

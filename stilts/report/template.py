@@ -77,8 +77,8 @@ Rows <code>overall</code> of <a href="../claims/claims.csv">claims.csv</a>.</fig
 
 RESULTS = """
 <h2 id="budgets">What does a budget buy?</h2>
-<p>Each point is the score of the configuration that dev data chooses among those that the budget affords; no test score
-takes part in the choice.</p>
+<p>A budget buys the configuration that dev data chooses among those that it affords; no test score takes part in the
+choice.</p>
 {{ chart("score_at_budget") }}
 {{ chart("pareto") }}
 {% if gains %}<details><summary>Differences to no intermediate training, budget by budget</summary>
