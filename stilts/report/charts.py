@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from stilts.errors import UserError
 
+ROOM = 11_000_000  # characters of all charts together
 # What the colours of figures are on dark ground (docs/report.md). The ends of the diverging scale, from orange to blue,
 # carry white ink on both grounds.
 ON_DARK = {
@@ -26,8 +27,20 @@ ON_DARK = {
 
 
 def charts(folder: Path) -> dict[str, dict[str, Any]]:
-    """Return the figures of a folder by name; raises UserError where a file of one is missing."""
-    return {entry["name"]: _chart(folder, entry) for entry in json.loads(_read(folder / "index.json"))}
+    """Return the figures of a folder by name; raises UserError where a file of one is missing.
+
+    What would make the page larger than can be opened at once is left to its file.
+    """
+    shown, room = {}, ROOM
+    for entry in json.loads(_read(folder / "index.json")):
+        chart = _chart(folder, entry)
+        size = len(chart["spec"]) + len(chart.get("still", ""))
+        if size > room:
+            chart = {**entry, "spec": "", "reason": f"too large for this page, see figures/{entry['files']['svg']}"}
+        else:
+            room -= size
+        shown[entry["name"]] = chart
+    return shown
 
 
 def in_script(value: Any) -> Markup:
