@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
@@ -54,7 +55,7 @@ def library() -> str:
     return vl_convert.javascript_bundle()
 
 
-def policy(*scripts: str) -> str:
+def policy(scripts: Sequence[str]) -> str:
     """Return a Content-Security-Policy: these scripts and no other, and nothing from any host."""
     marks = " ".join(f"'sha256-{base64.b64encode(sha256(s.encode()).digest()).decode()}'" for s in scripts)
     return (

@@ -269,9 +269,8 @@ point, the uncut model; the files hold all {{ places|length }}.{% endif %}</p>
 <footer>Made by the workflow. The page asks no host for anything; without JavaScript its charts are still
 pictures.</footer>
 <script type="application/json" id="on-dark">{{ on_dark }}</script>
-{% if live %}<script>{{ library }}</script>{% endif %}
-<script>{{ script }}</script>
-</body>
+{% for script in scripts %}<script>{{ script }}</script>
+{% endfor %}</body>
 </html>
 """
 
