@@ -3,7 +3,8 @@
 Usage: python -m scripts.report --spec JSON --tables x/tables/manifest.json --curves x/curves/manifest.json
        --claims x/claims/manifest.json --costs x/costs/manifest.json --figures x/figures/manifest.json
        --raw x/raw/xquad/manifest.json ... --output x/report/manifest.json
---raw: what was fetched, for the commits that were really read. --data: examples, for the faults counted in them.
+--figures: the charts; without it the page has tables only. --raw: what was fetched, for the commits that were really
+read. --data: examples, for the faults counted in them.
 """
 
 from __future__ import annotations

@@ -93,7 +93,7 @@ class Browser:
         """Scroll through the page until every chart is drawn."""
         for number in range(self.run("document.querySelectorAll('.chart').length")):
             self.run(f"document.querySelectorAll('.chart')[{number}].scrollIntoView({{behavior: 'instant'}})")
-            self.wait(f"document.querySelectorAll('.chart')[{number}].matches('.drawn:not([data-waiting])')")
+            self.wait(f"document.querySelectorAll('.chart')[{number}].matches('.drawn')")
         self.run("scrollTo({top: 0, behavior: 'instant'})")
 
     def screen(self, width: int, height: int, dark: bool = False) -> None:

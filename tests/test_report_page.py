@@ -7,6 +7,7 @@ import hashlib
 import json
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 from report_case import BOOST, BUDGET, KINDS, scores, spec, write_figures
@@ -142,6 +143,12 @@ def test_charts_carry_their_data_and_say_why_one_is_absent(tmp_path):
     (tmp_path / "figures/heatmap.svg").unlink()
     with pytest.raises(UserError, match=r"heatmap\.svg is missing"):
         render(spec(), tmp_path)
+
+
+def test_every_colour_of_figures_has_one_on_dark_ground():
+    figures = Path(pytest.importorskip("stilts.figures").__file__).parent
+    used = {c for path in figures.glob("*.py") for c in re.findall(r"#[0-9a-f]{6}", path.read_text(encoding="utf-8"))}
+    assert used <= set(ON_DARK)
 
 
 def test_headings_and_tables_can_be_read_aloud(tmp_path):
@@ -321,7 +328,10 @@ def test_the_picture_beside_the_answer_puts_intervals_where_they_are():
 def test_job_is_deterministic_and_names_a_lost_table(tmp_path, capsys):
     write_tables(tmp_path, scores())
     out = tmp_path / "report" / "manifest.json"
-    folders, argv = report.MADE_FROM, ["--spec", json.dumps(spec()), "--output", str(out)]
+    folders, argv = (
+        ("tables", "curves", "claims", "costs", "figures"),
+        ["--spec", json.dumps(spec()), "--output", str(out)],
+    )
     for name in folders:
         argv += [f"--{name}", str(write_manifest(tmp_path / name))]
     inputs = {**dict.fromkeys(folders, ""), "raw": "*", "data": "*"}

@@ -68,7 +68,8 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
     colour = {
         "field": "difference", "type": "quantitative",
         "scale": {"domain": [-largest, largest], "range": DIVERGING, "interpolate": "lab"},
-        "legend": {"title": "points", "orient": "right", "gradientLength": min(160, ROW * len(recipes)), "format": "+.0f"},
+        "legend": {"title": "points", "orient": "right", "gradientLength": min(160, ROW * len(recipes)),
+                   "format": "+.0f"},
     }  # fmt: skip
     # Ink that stands out from the cell: white only on the dark ends.
     ink = {
@@ -83,7 +84,8 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
          "mark": {"type": "rect", "fill": None, "stroke": "#1d2327", "strokeWidth": 2}},
         {"mark": {"type": "text", "dy": -6, "fontSize": 12, "fontWeight": "bold"},
          "encoding": {"text": {"field": "text"}, "color": ink}},
-        {"mark": {"type": "text", "dy": 8, "fontSize": size}, "encoding": {"text": {"field": "interval"}, "color": ink}},
+        {"mark": {"type": "text", "dy": 8, "fontSize": size},
+         "encoding": {"text": {"field": "interval"}, "color": ink}},
     ]  # fmt: skip
     return {
         "width": WIDTH - 60, "height": {"step": ROW}, "data": {"values": cells},

@@ -21,8 +21,8 @@ def pareto(source: Source) -> Figure | Absent:
     targets = [t for t in map(target_name, (OVERALL, *source.targets)) if t in known]
     caption = (
         "Mean over seeds of the score in the other languages of every backbone, budget point and recipe. "
-        "Lines and full marks: the front of a recipe, where none of its configurations scores more for the same cost or "
-        "less. Fronts are picked by test scores: a picture of what is there, not a way to choose."
+        "Lines and full marks: the front of a recipe, where none of its configurations scores more for the same cost "
+        "or less. Fronts are picked by test scores: a picture of what is there, not a way to choose."
     )
     columns = ("table", "line", "recipe", "target", "backbone", "point", "budget", "score", "on_front")
     rows = [[r[c] for c in columns] for r in found]
@@ -56,7 +56,8 @@ def _body(source: Source, cells: list[dict[str, Any]], targets: list[str]) -> di
         "params": [select("pick_target", "target", targets)],
         "transform": [{"filter": "datum.target == pick_target"}],
         "layer": [
-            {"transform": [{"filter": "datum.front"}], "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.6},
+            {"transform": [{"filter": "datum.front"}],
+             "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.6},
              "encoding": {**both, "color": marks["color"], "strokeDash": marks["strokeDash"], "opacity": faded()}},
             {"params": [legend_choice()], "mark": {"type": "point", "strokeWidth": 1.8}, "encoding": {
                 **both, "color": marks["color"], "shape": marks["shape"], "opacity": faded(), "tooltip": seen,

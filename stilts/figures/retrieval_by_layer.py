@@ -20,8 +20,8 @@ def retrieval_by_layer(source: Source) -> Figure | Absent:
     cells = [_cell(r) for r in shown]
     sets = list(dict.fromkeys(c["set"] for c in cells))
     caption = (
-        "Mean over languages and seeds by layer (0: embeddings); line: one standard deviation over seeds. The layer that "
-        "enters averages is fixed in the configuration, never chosen on test sets: ring."
+        "Mean over languages and seeds by layer (0: embeddings); line: one standard deviation over seeds. The layer "
+        "that enters averages is fixed in the configuration, never chosen on test sets: ring."
     )
     columns = ("table", "line", "recipe", "target", "pooling", "layer", "mean", "sd", "difference")
     rows = [[r[c] for c in columns] for r in shown]
@@ -60,7 +60,8 @@ def _body(source: Source, cells: list[dict[str, Any]], sets: list[str]) -> dict[
         "transform": [{"filter": "datum.set == pick_set"}],
         "layer": [
             {"mark": {"type": "rule"}, "encoding": {**both, "y": numeric("low", y["title"]), "y2": {"field": "high"}}},
-            {"mark": {"type": "line", "strokeWidth": 2}, "encoding": {**both, "y": y, "strokeDash": marks["strokeDash"]}},
+            {"mark": {"type": "line", "strokeWidth": 2},
+             "encoding": {**both, "y": y, "strokeDash": marks["strokeDash"]}},
             {"transform": [{"filter": "datum.headline"}],
              "mark": {"type": "point", "size": 190, "filled": False, "strokeWidth": 1.2}, "encoding": {**both, "y": y}},
             {"params": [legend_choice()], "mark": {"type": "point", "filled": True, "size": 60}, "encoding": {

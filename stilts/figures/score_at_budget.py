@@ -29,15 +29,16 @@ def score_at_budget(source: Source) -> Figure | Absent:
     groups = [g for g in GROUPS.values() if any(p["group"] == g for p in points)]
     seeds = len(source.spec["seeds"])
     caption = (
-        "Top: mean over seeds of the test score of the configuration that source-language dev scores choose among those "
-        f"that cost at most the budget; band: lowest to highest of {seeds} seeds. "
+        "Top: mean over seeds of the test score of the configuration that source-language dev scores choose among "
+        f"those that cost at most the budget; band: lowest to highest of {seeds} seeds. "
         "Bottom: paired difference to the recipe none in the other languages, at the budgets of the claims; "
         f"bar: {source.level} interval (docs/claims.md), before correction for the number of tests. "
         "Bars of one budget are set side by side."
     )
     columns = ("table", "line", "what", "recipe", "target", "languages", "budget", "value", "low", "high")
     rows = [
-        ("curves/curves.csv", "", "score", *(p[k] for k in ("recipe", "target", "group", "budget", "score", "low", "high")))
+        ("curves/curves.csv", "", "score",
+         *(p[k] for k in ("recipe", "target", "group", "budget", "score", "low", "high")))
         for p in points
     ]  # fmt: skip
     rows += [
@@ -122,8 +123,8 @@ def _alt(points: list[dict[str, Any]], target: str) -> str:
     said = [f"{r} {starts[r]['score']:.1f} to {ends[r]['score']:.1f}" for r in ends]
     low, high = min(p["budget"] for p in mine), max(p["budget"] for p in mine)
     return (
-        f"Score over inference budget, {target_name(target)}, {points[0]['group']}: from budget {low:.3g} to {high:.3g} "
-        f"the score goes from and to {', '.join(said)}."
+        f"Score over inference budget, {target_name(target)}, {points[0]['group']}: from budget {low:.3g} to "
+        f"{high:.3g} the score goes from and to {', '.join(said)}."
     )
 
 
@@ -146,7 +147,8 @@ def _body(source: Source, points: list, tests: list, targets: list[str], groups:
         "transform": [shown, {"filter": "datum.group == pick_languages"}],
         "layer": [
             band,
-            {"mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2}, "encoding": {**score, **line, "y": y}},
+            {"mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
+             "encoding": {**score, **line, "y": y}},
             {"params": [legend_choice()], "mark": {"type": "point", "filled": True, "size": 55}, "encoding": {
                 **score, "y": y, "color": marks["color"], "shape": marks["shape"], "tooltip": seen}},
         ],
@@ -162,7 +164,8 @@ def _body(source: Source, points: list, tests: list, targets: list[str], groups:
             {"mark": {"type": "rule", "strokeWidth": 1.6}, "encoding": {
                 **test, "y": numeric("low", "difference to none, points"), "y2": {"field": "high"}}},
             {"mark": {"type": "point", "filled": True, "size": 60}, "encoding": {
-                **test, "y": numeric("difference", "difference to none, points"), "shape": marks["shape"], "tooltip": seen}},
+                **test, "y": numeric("difference", "difference to none, points"), "shape": marks["shape"],
+                "tooltip": seen}},
         ],
     }  # fmt: skip
     params = [select("pick_target", "target", targets, [target_name(t) for t in targets])]

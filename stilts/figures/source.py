@@ -105,6 +105,9 @@ class Source:
         if budget.startswith("window "):
             low, high = budget.removeprefix("window ").split("-")
             return f"mean over budgets {low} to {high}"
+        if self.how["scale"] == "share":
+            share = f"{100 * float(budget):.4g} % of the inference cost"
+            return "full inference cost" if float(budget) == 1 else share
         return f"budget {float(budget):.4g}"
 
 

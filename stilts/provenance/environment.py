@@ -37,7 +37,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
     "figures": ("vl-convert-python",),
-    "report": ("vl-convert-python", "jinja2", "markupsafe", "pydantic"),
+    "report": ("jinja2", "markupsafe", "pydantic", "vl-convert-python"),
 }
 
 

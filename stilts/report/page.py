@@ -64,17 +64,14 @@ def render(spec: dict[str, Any], root: Path) -> str:
     read = {name: _read(root / name) for name in FILES if name != "tables/scores.csv"}
     tables = {name.removeprefix("tables/"): rows for name, rows in read.items()}
     places, figures = _places(spec, tables), charts(root / "figures")
-    live = any(figure["spec"] for figure in figures.values())
-    vega = library() if live else ""
+    scripts = [library()] * any(figure["spec"] for figure in figures.values()) + [SCRIPT]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     return (
         environment.from_string(PAGE)
         .render(
             css=Markup(CSS),
-            policy=policy(SCRIPT, vega),
-            script=Markup(SCRIPT),
-            library=Markup(vega),
-            live=live,
+            policy=policy(scripts),
+            scripts=[Markup(script) for script in scripts],
             on_dark=in_script(ON_DARK),
             charts=figures,
             files=[{"name": name, "what": what} for name, what in FILES.items()],
@@ -92,6 +89,8 @@ def _first_screen(spec: dict[str, Any], tables: dict[str, list[Row]], first: dic
     source = names.get(spec["source_language"], spec["source_language"])
     claims, how = tables["claims/claims.csv"], spec["settings"]["budget"]
     headline, lead, sentences = budget_answer(claims, how)
+    if headline and spec["stand_in"]:
+        headline = f"In this stand-in: {headline[0].lower()}{headline[1:]}"
     made_up = spec.get("provider", "mini") == "mini"
     return {
         "title": spec["title"],
@@ -100,9 +99,7 @@ def _first_screen(spec: dict[str, Any], tables: dict[str, list[Row]], first: dic
         "short": SHORT,
         "question": question(source),
         "stand_in": STAND_IN["mini" if made_up else "other"] if spec["stand_in"] else "",
-        "headline": f"In this stand-in: {headline[0].lower()}{headline[1:]}"
-        if headline and spec["stand_in"]
-        else headline,
+        "headline": headline,
         "lead": lead or first["lead"],
         "sentences": [*sentences, *(first["checks"] if lead else first["sentences"])],
         "forest": forest(claims, how),

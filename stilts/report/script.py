@@ -3,7 +3,7 @@
 SCRIPT = """
 "use strict";
 const dark = matchMedia("screen and (prefers-color-scheme: dark)");
-const onDark = JSON.parse(document.getElementById("on-dark").textContent);
+const onDark = new Map(Object.entries(JSON.parse(document.getElementById("on-dark").textContent)));
 const shown = new Map();
 
 // Charts over a number are as wide as the page lets them be; those over names keep their width and scroll.
@@ -21,7 +21,7 @@ function specOf(box) {
     key === "columns" && value > narrow ? narrow
     : !dark.matches ? value
     : key === "stroke" && value === "white" ? "#1c2226"
-    : onDark[value] ?? value);
+    : onDark.get(value) ?? value);
   const ink = getComputedStyle(document.body).color;
   delete spec.title;
   fit(spec, room);
@@ -44,12 +44,11 @@ async function draw(box) {
   before?.view.finalize();
   shown.set(box, result);
   box.classList.add("drawn");
-  delete box.dataset.waiting;
 }
 
 const seen = new IntersectionObserver((entries) => {
   for (const {isIntersecting, target} of entries) {
-    if (isIntersecting && !shown.has(target)) { shown.set(target, null); target.dataset.waiting = ""; draw(target); }
+    if (isIntersecting && !shown.has(target)) { shown.set(target, null); draw(target); }
   }
 }, {rootMargin: "500px"});
 for (const box of document.querySelectorAll(".chart")) seen.observe(box);

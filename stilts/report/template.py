@@ -77,8 +77,8 @@ Rows <code>overall</code> of <a href="../claims/claims.csv">claims.csv</a>.</fig
 
 RESULTS = """
 <h2 id="budgets">What does a budget buy?</h2>
-<p>Each point is the score of the configuration that dev data chooses among those that the budget affords; no test score
-takes part in the choice.</p>
+<p>A budget buys the configuration that dev data chooses among those that it affords; no test score takes part in the
+choice.</p>
 {{ chart("score_at_budget") }}
 {{ chart("pareto") }}
 {% if gains %}<details><summary>Differences to no intermediate training, budget by budget</summary>
@@ -269,9 +269,8 @@ point, the uncut model; the files hold all {{ places|length }}.{% endif %}</p>
 <footer>Made by the workflow. The page asks no host for anything; without JavaScript its charts are still
 pictures.</footer>
 <script type="application/json" id="on-dark">{{ on_dark }}</script>
-{% if live %}<script>{{ library }}</script>{% endif %}
-<script>{{ script }}</script>
-</body>
+{% for script in scripts %}<script>{{ script }}</script>
+{% endfor %}</body>
 </html>
 """
 
