@@ -20,7 +20,7 @@ PRETRAINING = {
     "mask_probability": 0.3,
     "batch_tokens": 512,
     "tokenizer_lines": 0,
-    "steps": 8000,
+    "steps": 7000,
     "training": {"learning_rate": 2e-3, "warmup_ratio": 0.06, **OPTIMIZER},
 }
 
@@ -42,7 +42,7 @@ TARGET = {
     "tasks": {
         "pawsx": {"epochs": 2},
         "udpos": {"epochs": 2},
-        "xquad": {"max_train_examples": 6000},
+        "xquad": {"max_train_examples": 4000},
         "tydiqa": {"epochs": 4},
         "xcopa": {"epochs": 2},
     },

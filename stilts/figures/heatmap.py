@@ -81,7 +81,7 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
     layers = [
         {"mark": {"type": "rect", "stroke": "white", "strokeWidth": 2}, "encoding": {"color": colour, "tooltip": seen}},
         {"transform": [{"filter": "datum.holds"}],
-         "mark": {"type": "rect", "fill": None, "stroke": "#1d2327", "strokeWidth": 2}},
+         "mark": {"type": "rect", "fill": "transparent", "stroke": "#1d2327", "strokeWidth": 2}},
         {"mark": {"type": "text", "dy": -6, "fontSize": 12, "fontWeight": "bold"},
          "encoding": {"text": {"field": "text"}, "color": ink}},
         {"mark": {"type": "text", "dy": 8, "fontSize": size},

@@ -18,7 +18,7 @@ DIVERGING = ["#b35806", "#f1a340", "#f7f7f7", "#67a9cf", "#2166ac"]  # down, non
 CONFIG = {
     # The first font is drawn wherever the workflow runs; its widths are those of the ones that follow.
     "font": "Liberation Sans, Arial, Helvetica, sans-serif",
-    "background": None,
+    "background": "transparent",
     "axis": {"labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e3e3e3"},
     "legend": {
         "labelFontSize": 11,
