@@ -20,7 +20,7 @@ PRETRAINING = {
     "mask_probability": 0.3,
     "batch_tokens": 512,
     "tokenizer_lines": 0,
-    "steps": 7000,
+    "steps": 8000,
     "training": {"learning_rate": 2e-3, "warmup_ratio": 0.06, **OPTIMIZER},
 }
 
