@@ -1,10 +1,10 @@
-"""Draw the figures: Vega-Lite specifications, SVG, PNG and the plotted rows.
+"""Draw the figures: Vega-Lite specifications, SVG, PNG and the plotted rows; write the tables for papers.
 
 Usage: python -m scripts.figures --spec JSON --tables x/tables/manifest.json --curves x/curves/manifest.json
        --claims x/claims/manifest.json --costs x/costs/manifest.json --models results/x/models
        --output x/figures/manifest.json
 Which histories below --models are read follows from the spec. Writes index.json and, of every figure,
-<name>.json, .svg, .png and .csv (docs/report.md).
+<name>.json, .svg, .png and .csv; of every table for papers .tex and .md (docs/report.md).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from typing import Any
 from stilts.figures.draw import write_figures
 from stilts.figures.gain_vs_training_cost import gain_vs_training_cost
 from stilts.figures.heatmap import heatmap
+from stilts.figures.paper import papers, write_paper
 from stilts.figures.pareto import pareto
 from stilts.figures.per_language import per_language
 from stilts.figures.retrieval_by_layer import retrieval_by_layer
@@ -29,8 +30,10 @@ FIGURES = (score_at_budget, heatmap, per_language, retrieval_by_layer, gain_vs_t
 
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
-    """Make every figure that the study has rows for."""
+    """Make every figure and every table that the study has rows for."""
     source = Source(spec, args.tables.parent.parent)
+    for paper in papers(source):
+        write_paper(folder, paper)
     return write_figures(folder, [*(make(source) for make in FIGURES), training_curves(source, args.models)])
 
 

@@ -16,6 +16,7 @@ import pytest
 from scripts import figures as script
 from stilts.errors import UserError
 from stilts.figures.draw import write_figures
+from stilts.figures.paper import Cell, Paper, as_latex, as_markdown
 from stilts.figures.source import Source
 from stilts.figures.training_curves import training_curves
 from stilts.metrics.table import write_csv
@@ -168,11 +169,44 @@ def test_what_a_study_lacks_is_named(study, tmp_path):
 
 def test_a_lost_table_is_named(study, tmp_path):
     spec = json.loads((study / "figures/spec.json").read_text(encoding="utf-8"))
-    with pytest.raises(UserError, match=r"curves\.csv is missing: delete that folder's manifest and run"):
+    with pytest.raises(UserError, match=r"\.csv is missing: delete that folder's manifest and run"):
         script.work(spec, Namespace(tables=tmp_path / "tables/manifest.json", models=tmp_path), tmp_path)
     spec["models"] = [{"place": "target/gone", "title": "x", "recipe": "none"}]
     with pytest.raises(UserError, match=r"target/gone/history\.jsonl is missing"):
         training_curves(Source(spec, tmp_path), tmp_path / "models")
+
+
+def test_tables_for_papers_have_the_scores_and_mark_the_best(study):
+    rows = [r for r in read(study / "tables/targets.csv") if r["headline"] == "yes" and r["average"] == "zero-shot"]
+    uncut = {(r["recipe"], r["target"]): r for r in rows if r["budget_point"] == "dfull-lfull-fp32"}
+    made = (study / "figures/table_scores.md").read_text(encoding="utf-8")
+    table = [line for line in made.splitlines() if line.startswith("| ")]
+    head, *lines = [[c.strip() for c in line.strip("| ").split("|")] for line in table]
+    shown = {(line[0], target): cell for line in lines[1:] for target, cell in zip(head[1:], line[1:], strict=True)}
+    assert {r for r, _ in shown} == {"none", "multi"}
+    for target in head[1:-1]:
+        values = {r: float(uncut[r, target]["mean"]) for r in ("none", "multi")}
+        for recipe, value in values.items():
+            cell = shown[recipe, target]
+            assert abs(float(re.search(r"[\d.]+", cell)[0]) - value) <= 0.0501
+            assert cell.startswith("**") == (value == max(values.values()))
+    latex = (study / "figures/table_scores.tex").read_text(encoding="utf-8")
+    assert latex.count(r"\\") == 3, "a head and two recipes"
+    assert "Stand-in" in latex
+
+
+def test_names_from_outside_are_text_in_both_forms():
+    evil = r"a_b & 50% #1 {x} ~ ^ $ \ | <b>*c*</b>"
+    paper = Paper("t", evil, ["recipe", evil], [[Cell(evil, bold=True), Cell("–")]])
+    safe = r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textasciicircum{} \$ \textbackslash{} \textbar{} "
+    safe += r"\textless{}b\textgreater{}*c*\textless{}/b\textgreater{}"
+    lines = as_latex(paper).splitlines()
+    assert lines[3:8] == [
+        r"\toprule", rf"recipe & {safe} \\", r"\midrule", rf"\textbf{{{safe}}} & -- \\", r"\bottomrule",
+    ]  # fmt: skip
+    assert lines[9] == rf"\caption{{{safe}}}"
+    said = as_markdown(paper).splitlines()[-1]
+    assert said == r"| **a\_b & 50% #1 {x} ~ ^ $ \\ \| \<b\>\*c\*\</b\>** | – |"
 
 
 RECIPES = ["none", *(f"recipe-{k:02}" for k in range(49))]
