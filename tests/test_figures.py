@@ -201,12 +201,21 @@ def test_names_from_outside_are_text_in_both_forms():
     safe = r"a\_b \& 50\% \#1 \{x\} \textasciitilde{} \textasciicircum{} \$ \textbackslash{} \textbar{} "
     safe += r"\textless{}b\textgreater{}*c*\textless{}/b\textgreater{}"
     lines = as_latex(paper).splitlines()
-    assert lines[3:8] == [
+    assert lines[4:9] == [
         r"\toprule", rf"recipe & {safe} \\", r"\midrule", rf"\textbf{{{safe}}} & -- \\", r"\bottomrule",
     ]  # fmt: skip
-    assert lines[9] == rf"\caption{{{safe}}}"
+    assert lines[10] == rf"\caption{{{safe}}}"
     said = as_markdown(paper).splitlines()[-1]
     assert said == r"| **a\_b & 50% #1 {x} ~ ^ $ \\ \| \<b\>\*c\*\</b\>** | – |"
+
+
+def test_a_wide_table_goes_on_below():
+    columns = ["recipe", *(f"t{k}" for k in range(14))]
+    made = as_latex(Paper("t", "c", columns, [[Cell(c) for c in columns]]))
+    heads = [line for line in made.splitlines() if line.startswith("recipe &")]
+    assert heads[::2] == [" & ".join(["recipe", *columns[k : k + 6]]) + r" \\" for k in (1, 7, 13)]
+    assert made.count(r"\end{tabular}") == 3
+    assert made.count(r"\caption") == 1
 
 
 RECIPES = ["none", *(f"recipe-{k:02}" for k in range(49))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +15,7 @@ LATEX = {
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "−": "$-$", "±": r"$\pm$", "–": "--",
 }  # fmt: skip
-WIDE = 8  # columns from which a table is set small
+WIDE = 6  # columns beside the first that a page holds
 
 
 class Cell(NamedTuple):
@@ -47,22 +47,25 @@ def write_paper(folder: Path, paper: Paper) -> None:
 
 
 def as_latex(paper: Paper) -> str:
-    """Return a floating table; it needs the package booktabs."""
-    lines = [[f"\\textbf{{{latex(c.text)}}}" if c.bold else latex(c.text) for c in row] for row in paper.rows]
-    body = [" & ".join(line) + r" \\" for line in [[latex(c) for c in paper.columns], *lines]]
-    small = [r"\small"] if len(paper.columns) > WIDE else []
-    form = "l" + "r" * (len(paper.columns) - 1)
-    lines = [
-        r"\begin{table}",
-        r"\centering",
-        *small,
-        f"\\begin{{tabular}}{{{form}}}",
-        r"\toprule",
-        body[0],
-        r"\midrule",
-    ]
-    lines += [*body[1:], r"\bottomrule", r"\end{tabular}", f"\\caption{{{latex(paper.caption)}}}"]
-    return "\n".join([*lines, f"\\label{{tab:{paper.name}}}", r"\end{table}", ""])
+    """Return a floating table; it needs the package booktabs. Columns that no page holds go into further parts."""
+    lines = [r"\begin{table}", r"\centering", r"\small"]
+    for columns, rows in _parts(paper):
+        cells = [[f"\\textbf{{{latex(c.text)}}}" if c.bold else latex(c.text) for c in row] for row in rows]
+        head, *body = [" & ".join(line) + r" \\" for line in [[latex(c) for c in columns], *cells]]
+        form = "l" + "r" * (len(columns) - 1)
+        lines += [
+            f"\\begin{{tabular}}{{{form}}}",
+            r"\toprule",
+            head,
+            r"\midrule",
+            *body,
+            r"\bottomrule",
+            r"\end{tabular}",
+        ]
+        lines += [r"\par\medskip"]
+    return "\n".join(
+        [*lines[:-1], f"\\caption{{{latex(paper.caption)}}}", f"\\label{{tab:{paper.name}}}", r"\end{table}", ""]
+    )
 
 
 def as_markdown(paper: Paper) -> str:
@@ -70,6 +73,13 @@ def as_markdown(paper: Paper) -> str:
     rows = [[f"**{_plain(c.text)}**" if c.bold else _plain(c.text) for c in row] for row in paper.rows]
     head = [[_plain(c) for c in paper.columns], ["---", *["---:"] * (len(paper.columns) - 1)]]
     return f"{_plain(paper.caption)}\n\n" + "".join(f"| {' | '.join(row)} |\n" for row in [*head, *rows])
+
+
+def _parts(paper: Paper) -> Iterator[tuple[list[str], list[list[Cell]]]]:
+    """Yield the first column with each so many of the others."""
+    for start in range(1, len(paper.columns), WIDE):
+        chosen = slice(start, start + WIDE)
+        yield [paper.columns[0], *paper.columns[chosen]], [[row[0], *row[chosen]] for row in paper.rows]
 
 
 def latex(text: str) -> str:
