@@ -235,6 +235,11 @@ def all_models(wildcards=None):
     return [f"{ROOT}/models/target/{b}/{r}/{t}/d{d}/s{s}/manifest.json" for b, r, t, d, s in STUDY.models()]
 
 
+def drawn_models(wildcards=None):
+    """Return every model whose training is drawn."""
+    return [f"{ROOT}/models/{model['place']}/manifest.json" for model in SPECS.figures()["models"]]
+
+
 def read_tasks():
     """Return every task whose data the grid's recipes and targets read, sorted."""
     tasks = {*CONFIG.grid.targets, *(t for r in CONFIG.grid.recipes for t in STUDY.read_by(r))}

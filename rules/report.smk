@@ -1,5 +1,5 @@
-# Scores -> tables -> report.
-# Inputs: every score of the grid. Outputs: scores.csv, tables/, report/, checked/, submission/.
+# Scores -> tables -> figures -> report.
+# Inputs: every score of the grid. Outputs: scores.csv, tables/, figures/, report/, checked/, submission/.
 
 
 rule summarise:
@@ -34,12 +34,43 @@ rule summarise:
         "python -m scripts.summarise --spec {params.spec:q} --scores {params.folder:q} --scores-csv {output.scores:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
+rule figures:
+    input:
+        tables=f"{ROOT}/tables/manifest.json",
+        curves=f"{ROOT}/curves/manifest.json",
+        claims=f"{ROOT}/claims/manifest.json",
+        costs=f"{ROOT}/costs/manifest.json",
+        models=drawn_models,
+    output:
+        manifest=f"{ROOT}/figures/manifest.json",
+    log:
+        f"{ROOT}/logs/figures.log",
+    benchmark:
+        f"{ROOT}/benchmarks/figures.tsv"
+    conda:
+        "../envs/report.yaml"
+    threads: 1
+    resources:
+        mem_mb=memory_of("figures"),
+        runtime=minutes_of("figures"),
+    params:
+        folder=folder_of("models"),
+        spec=spec_of("figures"),
+        code=code_of("figures"),
+        versions=versions_of("figures"),
+    message:
+        "Draw the figures"
+    shell:
+        "python -m scripts.figures --spec {params.spec:q} --tables {input.tables:q} --curves {input.curves:q} --claims {input.claims:q} --costs {input.costs:q} --models {params.folder:q} --output {output.manifest:q} > {log:q} 2>&1"
+
+
 rule report:
     input:
         tables=f"{ROOT}/tables/manifest.json",
         curves=f"{ROOT}/curves/manifest.json",
         claims=f"{ROOT}/claims/manifest.json",
         costs=f"{ROOT}/costs/manifest.json",
+        figures=f"{ROOT}/figures/manifest.json",
         raw=fetched,
         data=all_data,
     output:
@@ -61,7 +92,7 @@ rule report:
     message:
         "Write the report"
     shell:
-        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --curves {input.curves:q} --claims {input.claims:q} --costs {input.costs:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.report --spec {params.spec:q} --tables {input.tables:q} --curves {input.curves:q} --claims {input.claims:q} --costs {input.costs:q} --figures {input.figures:q} --raw {input.raw:q} --data {input.data:q} --output {output.manifest:q} > {log:q} 2>&1"
 
 
 rule check:

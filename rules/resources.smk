@@ -20,6 +20,7 @@ localrules:
     curves,
     claims,
     summarise,
+    figures,
     report,
     check,
     export,

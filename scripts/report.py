@@ -1,9 +1,10 @@
-"""Write the report: one page that needs neither network nor script.
+"""Write the report: one page that needs no network.
 
 Usage: python -m scripts.report --spec JSON --tables x/tables/manifest.json --curves x/curves/manifest.json
-       --claims x/claims/manifest.json --costs x/costs/manifest.json --raw x/raw/xquad/manifest.json ...
-       --output x/report/manifest.json
---raw: what was fetched, for the commits that were really read. --data: examples, for the faults counted in them.
+       --claims x/claims/manifest.json --costs x/costs/manifest.json --figures x/figures/manifest.json
+       --raw x/raw/xquad/manifest.json ... --output x/report/manifest.json
+--figures: the charts; without it the page has tables only. --raw: what was fetched, for the commits that were really
+read. --data: examples, for the faults counted in them.
 """
 
 from __future__ import annotations
@@ -14,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from stilts.provenance.job import run_job
-from stilts.provenance.manifest import read_manifest
+from stilts.provenance.manifest import read_manifest, sha256
 from stilts.report.page import render
+
+MADE_FROM = ("tables", "curves", "claims", "costs", "figures")
 
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
-    """Render index.html from the tables."""
-    for manifest in (args.tables, args.curves, args.claims, args.costs):
-        read_manifest(manifest)
-    revisions = {m.parent.name: _revision(read_manifest(m)["facts"]) for m in args.raw}
-    faults = {m.parent.name: read_manifest(m)["facts"].get("quirks", {}) for m in args.data or []}
-    page = render(spec | {"revisions": revisions, "faults": faults}, args.tables.parent.parent)
+    """Render index.html from tables and figures."""
+    found = {"inputs": {m.parent.name: sha256(m)[:16] for m in (getattr(args, name) for name in MADE_FROM)}}
+    found["revisions"] = {m.parent.name: _revision(read_manifest(m)["facts"]) for m in args.raw}
+    found["faults"] = {m.parent.name: read_manifest(m)["facts"].get("quirks", {}) for m in args.data or []}
+    page = render(spec | found, args.tables.parent.parent)
     (folder / "index.html").write_text(page, encoding="utf-8")
     return {"bytes": len(page.encode())}
 
@@ -36,4 +38,4 @@ def _revision(facts: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(run_job(work, {"tables": "", "curves": "", "claims": "", "costs": "", "raw": "*", "data": "*"}))
+    sys.exit(run_job(work, {**dict.fromkeys(MADE_FROM, ""), "raw": "*", "data": "*"}))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from stilts.metrics.table import Score
 
 KINDS = {
@@ -67,3 +69,40 @@ def scores(recipes=tuple(BOOST), targets=tuple(KINDS), seeds=(1, 2), controls=Tr
                         Score("x", "mini", recipe, target, protocol, language, "full", seed, metric, v, 200, True)
                     )
     return rows
+
+
+def figure(name, labels=("mnli", "squad1"), rows=()):
+    """Return (entry of index.json, specification) of a chart with a list to choose from, by hand."""
+    values = [{"recipe": r, "x": x, "y": x * (k + 1)} for k, r in enumerate(labels) for x in (1, 2, 3)]
+    channels = {"x": {"field": "x", "type": "quantitative"}, "y": {"field": "y", "type": "quantitative"}}
+    channels |= {"color": {"field": "recipe", "type": "nominal"}, "tooltip": {"field": "recipe"}}
+    choice = {
+        "name": "pick",
+        "value": labels[0],
+        "bind": {"input": "select", "options": list(labels), "name": "recipe "},
+    }
+    spec = {
+        "$schema": "https://vega.github.io/schema/vega-lite/v6.json", "title": name, "width": 540, "height": 100,
+        "data": {"values": [*values, *rows]}, "params": [choice], "transform": [{"filter": "datum.recipe == pick"}],
+        "mark": {"type": "line", "point": True}, "encoding": channels,
+    }  # fmt: skip
+    files = {kind: f"{name}.{kind}" for kind in ("json", "svg", "png", "csv")}
+    return {
+        "name": name,
+        "title": f"Chart {name}",
+        "caption": "A line.",
+        "description": "It rises.",
+        "files": files,
+    }, spec
+
+
+def write_figures(folder, names=("score_at_budget", "heatmap"), **more):
+    """Write figures as rule `figures` does; one is absent."""
+    folder.mkdir(parents=True, exist_ok=True)
+    index = [{"name": "pareto", "title": "Score and cost", "reason": "the study has one budget point only"}]
+    for name in names:
+        entry, spec = figure(name, **more)
+        index.append(entry)
+        (folder / f"{name}.json").write_text(json.dumps(spec), encoding="utf-8")
+        (folder / f"{name}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><g/></svg>', encoding="utf-8")
+    (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")

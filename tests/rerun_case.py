@@ -18,8 +18,8 @@ from tests.study_case import ROOT, TINY
 
 SOURCES = ("Snakefile", "config.yaml", "rules", "scripts", "stilts", "tasks", "envs", "profiles", "experiments")
 SOURCES += ("published", "claims", "report")
-TAIL = "count_costs costs curves claims summarise report"
-AFTER_SCORES = "curves claims summarise report"
+TAIL = "count_costs costs curves claims summarise figures report"
+AFTER_SCORES = "curves claims summarise figures report"
 MODELS = "train_intermediate train_target predict score profile_budget"
 BELOW_TRAINING = "train_target predict score profile_budget"
 RETRIEVAL = "embed mine score profile_budget: target=tatoeba"
@@ -47,6 +47,7 @@ PLACES = {
     "curves": r"curves",
     "claims": r"claims",
     "summarise": r"tables",
+    "figures": r"figures",
     "report": r"report",
 }
 

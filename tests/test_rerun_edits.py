@@ -131,7 +131,7 @@ CODE: dict[str, tuple[Edit, str]] = {
     ),
     "the search": (code("retrieval/search.py"), "mine score: target=tatoeba; AFTER_SCORES"),
     "the form of score rows": (code("metrics/table.py"), "score; profile_budget; TAIL"),
-    "the tables": (code("report/tables.py"), "summarise report"),
+    "the tables": (code("report/tables.py"), "summarise figures report"),
     "the style of the report": (code("report/style.py"), "report"),
     "what a manifest is": (code("provenance/manifest.py"), ALL),
     # Locked versions.
@@ -209,8 +209,8 @@ RESULTS: dict[str, tuple[Edit, str]] = {
         remove(SCORE),
         "score: target=udpos recipe=multi point=d1-lfull-fp32 seed=1; AFTER_SCORES",
     ),
-    "deleted tables": (remove("results/tiny/tables"), "summarise report"),
-    "a deleted scores.csv": (remove("results/tiny/scores.csv"), "summarise report"),
+    "deleted tables": (remove("results/tiny/tables"), "summarise figures report"),
+    "a deleted scores.csv": (remove("results/tiny/scores.csv"), "summarise figures report"),
     "a deleted report": (remove("results/tiny/report"), "report"),
     "all results touched": (touch, ""),
     "lost records": (remove(".snakemake"), ""),
@@ -266,7 +266,7 @@ def test_a_start_writes_the_records_that_are_another_results(finished, tmp_path)
     swap_seeds(study)
     other_content_of_old(study)
     jobs = {"train_target": 2, "predict": 9, "score": 9, "profile_budget": 1}
-    jobs |= dict.fromkeys(("count_costs", "costs", "curves", "claims", "summarise", "report"), 1)
+    jobs |= dict.fromkeys(("count_costs", "costs", "curves", "claims", "summarise", "figures", "report"), 1)
     assert planned(study) == planned(study) == jobs
     append(DATA, "x")(study)
     (study / DATA).write_text((study / DATA).read_text()[:-2])

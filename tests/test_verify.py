@@ -21,7 +21,7 @@ from stilts.reruns.again import choose, run_again
 from stilts.reruns.plan import Asked, asked_of
 from stilts.reruns.stale import TARGETS
 from stilts.reruns.verify import verify_store, verify_study
-from tests.report_case import BUDGET, scores, spec
+from tests.report_case import BUDGET, scores, spec, write_figures
 from tests.study_case import TINY
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,8 @@ def made(tmp_path_factory) -> Path:
     for name in FILES:
         if not name.startswith("tables/"):
             write_csv(root / name, ["budget"], [])
-    for part in ("tables", "curves", "claims", "costs"):
+    write_figures(root / "figures")
+    for part in ("tables", "curves", "claims", "costs", "figures"):
         if part != "tables":
             write_manifest(root / part)
         given += [f"--{part}", f"results/x/{part}/manifest.json"]
@@ -97,7 +98,7 @@ def test_finished_results_hold(base):
     verdict = verify_study(base / "results" / "x", base)
     assert verdict.holds
     assert faults(base) == set()
-    assert verdict.results == 35  # 3 recipes x 5 targets x 2 seeds, tables, report, curves, claims, costs
+    assert verdict.results == 36  # 3 recipes x 5 targets x 2 seeds, tables, report, curves, claims, costs, figures
     # Scores, curves, claims and costs are made without a script here, so that they have no key.
     assert len([f for f in verdict.findings if f.kind == "no key"]) == 33
 

@@ -42,7 +42,7 @@ TARGET = {
     "tasks": {
         "pawsx": {"epochs": 2},
         "udpos": {"epochs": 2},
-        "xquad": {"max_train_examples": 6000},
+        "xquad": {"max_train_examples": 4000},
         "tydiqa": {"epochs": 4},
         "xcopa": {"epochs": 2},
     },

@@ -101,7 +101,7 @@ class Grid(Strict):
 
     backbones: list[Name] = Field(default_factory=lambda: ["mini"], description="Names under `backbones`.")
     recipes: list[Name] = Field(
-        default_factory=lambda: ["none", "mnli", "squad1", "hellaswag", "multi"],
+        default_factory=lambda: ["none", "mnli", "squad1", "multi"],
         description="Names under `recipes`; `none` is the baseline.",
     )
     targets: list[Name] = Field(

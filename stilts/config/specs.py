@@ -14,6 +14,7 @@ from stilts.config.models import Recipe
 from stilts.config.recipes import starts_first
 from stilts.config.study import Study, parts_of
 from stilts.config.training import altered
+from stilts.provenance.environment import TRAINING, locked_versions
 from stilts.tasks.benchmarks import EXPORTED, benchmark_of, benchmarks
 from stilts.tasks.published import averaged, published
 from stilts.tasks.spec import TaskSpec
@@ -361,6 +362,37 @@ class Specs:
         kind = self.study.task(target).kind
         return "not under this budget" if kind in EXPORTED else "evaluate.py reads no file of it"
 
+    def figures(self) -> dict:
+        """What is drawn, and the models whose training is."""
+        places = [part for t in self.grid.targets for part in self.study.points_of(t)]
+        return {
+            **self._trained(),
+            "source_language": self.config.source_language,
+            "targets": list(self.grid.targets),
+            "backbones": list(self.grid.backbones),
+            "points": list(dict.fromkeys(places)),
+            "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),
+            "made_up": self.config.provider == "mini",
+            "budget": self.config.budget.model_dump(include={"axis", "scale", "alpha"}),
+            "models": self._drawn(),
+        }
+
+    def _drawn(self) -> list[dict[str, str]]:
+        """Return place, title and recipe of every training run of the experiment's own."""
+        drawn = []
+        for place in self.trained_places():
+            stage, backbone, *rest = place.split("/")
+            of = f" of {backbone}" if len(self.grid.backbones) > 1 else ""
+            if stage == "target":
+                recipe, target, depth = rest[0], rest[1], rest[2].removeprefix("d")
+                title = f"{target}, {'all layers' if depth == 'full' else depth + ' layers'}{of}"
+                drawn.append({"place": place, "title": title, "recipe": recipe})
+            elif stage == "intermediate":
+                drawn.append({"place": place, "title": f"intermediate training{of}", "recipe": rest[0]})
+            elif stage == "pretrained" and rest[0] != "fetched":
+                drawn.append({"place": place, "title": f"pretraining{of}", "recipe": "none"})
+        return drawn
+
     def report(self) -> dict:
         """What the report says beside the tables."""
         tasks = sorted({*self.grid.targets, *(t for r in self.grid.recipes for t in self.study.read_by(r))})
@@ -370,6 +402,8 @@ class Specs:
             "tasks": [self.study.task(t).model_dump() for t in tasks],
             "provider": self.config.provider,
             "notes": list(self.study.notes),
+            # Other versions are other models: the page is made again in any case.
+            "versions": {p: locked_versions()[p] for p in (*TRAINING, "tokenizers")},
             "settings": self.config.model_dump(
                 include={"backbones", "recipes", "intermediate", "target", "budget", "retrieval"}, exclude_none=True
             ),

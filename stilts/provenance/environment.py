@@ -36,7 +36,8 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "claims": ("numpy", "pydantic"),
     "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
-    "report": ("jinja2", "markupsafe", "pydantic"),
+    "figures": ("vl-convert-python",),
+    "report": ("jinja2", "markupsafe", "pydantic", "vl-convert-python"),
 }
 
 

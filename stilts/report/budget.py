@@ -32,8 +32,8 @@ def sure(row: Row, alpha: float) -> int:
     return (1 if float(row["difference"]) > 0 else -1) if holds else 0
 
 
-def budget_answer(claims: Sequence[Row], how: dict[str, Any]) -> tuple[str, list[str]]:
-    """Return (one leading sentence, further sentences) from table `claims`; empty where no mean has an interval.
+def budget_answer(claims: Sequence[Row], how: dict[str, Any]) -> tuple[str, str, list[str]]:
+    """Return (a headline, one leading sentence, further sentences) from table `claims`; empty where no mean is tested.
 
     how: the settings `budget`, for the error rate and the cost that budgets are counted in.
     """
@@ -41,26 +41,44 @@ def budget_answer(claims: Sequence[Row], how: dict[str, Any]) -> tuple[str, list
     means = [r for r in tested if r["target"] == OVERALL]
     budgets = budgets_of(means)
     if not budgets:
-        return "", []
+        return "", "", []
     alpha = float(how["alpha"])
-    whole = [r for r in means if r["budget"] == budgets[0]]
-    lead = _lead(whole, alpha, affords(budgets[0], how))
-    more = [_lead([r for r in means if r["budget"] == b], alpha, affords(b, how)) for b in budgets[1:]]
+    blocks = [[r for r in means if r["budget"] == b] for b in budgets]
+    lead, *more = (_lead(rows, alpha, affords(b, how)) for rows, b in zip(blocks, budgets, strict=True))
     single = [r for r in tested if r["target"] != OVERALL and not r["budget"].startswith("window")]
     if single:
         up, down = (sum(sure(r, alpha) == sign for r in single) for sign in (1, -1))
-        more.append(
-            f"Target by target, {up + down} of {len(single)} differences (recipe × target × budget) hold after "
-            f"correction for their number: gains {up}, losses {down}. The others are open."
-        )
-    return lead, [*more, *_unsaid(whole, alpha)]
+        size = f"of {len(single)} differences (recipe × target × budget)"
+        found = f"{up + down} {size} hold" if up + down else f"none {size} holds"
+        which = f": gains {up}, losses {down}; the others are open" if up + down else ""
+        more.append(f"Target by target, {found} after correction for their number{which}.")
+    return _headline(blocks, alpha, affords(budgets[-1], how)), lead, [*more, *_unsaid(blocks[0], alpha)]
+
+
+def _headline(blocks: Sequence[Sequence[Row]], alpha: float, smallest: str) -> str:
+    """Return the answer in a few words: which recipes gain at the largest budget, and which at the smallest."""
+    gains, late = ([r["recipe"] for r in rows if sure(r, alpha) > 0] for rows in (blocks[0], blocks[-1]))
+    lost = [r["recipe"] for r in blocks[0] if sure(r, alpha) < 0]
+    tested = f"{count(len(blocks[0]))} recipe{'s' * (len(blocks[0]) > 1)}"
+    there = f"{smallest[0].lower()}{smallest[1:]}"
+    last = f"; {there}, with {_named(late) if late else 'none'}" if len(blocks) > 1 and (gains or late) else ""
+    if not gains:
+        loss = f", and a loss with {_named(lost)}" if lost else ""
+        return f"Not shown for any of {tested}{loss}{last}."
+    same = len(blocks) > 1 and set(late) == set(gains)
+    return f"Yes, with {count(len(gains))} of {tested} ({_named(gains)}){f', also {there}' if same else last}."
+
+
+def _named(recipes: Sequence[str]) -> str:
+    return listed(recipes) if len(recipes) < 4 else f"{count(len(recipes))} recipes"
 
 
 def affords(budget: str, how: dict[str, Any]) -> str:
     """Return a budget in words."""
     if how.get("scale") == "share":
-        share = "whole" if float(budget) == 1 else f"{100 * float(budget):.3g} %"
-        return f"At the {share} inference cost" if share == "whole" else f"At {share} of the inference cost"
+        return (
+            "At full inference cost" if float(budget) == 1 else f"At {100 * float(budget):.3g} % of the inference cost"
+        )
     return f"At an inference cost of {float(budget):.4g} ({how.get('axis', 'cost')})"
 
 
@@ -81,11 +99,12 @@ def _lead(rows: Sequence[Row], alpha: float, start: str) -> str:
             [f"{r['recipe']} ({signed(r['difference'])} points, {level} interval {interval(r)})" for r in rows]
         )
 
-    parts = [f"gains after {said(groups[1])}"] if groups[1] else []
-    parts += [f"losses after {said(groups[-1])}"] if groups[-1] else []
+    parts = [f"raised the mean score in the other languages with {said(groups[1])}"] if groups[1] else []
+    it = "it" if parts else "the mean score in the other languages"
+    parts += [f"lowered {it} with {said(groups[-1])}"] if groups[-1] else []
     if parts:
-        rest = f"; nothing can be said of {listed([r['recipe'] for r in groups[0]])}" if groups[0] else ""
-        return f"{start}, the mean score in the other languages shows {' and '.join(parts)}{rest}."
+        rest = f"; with {listed([r['recipe'] for r in groups[0]])} the difference may be chance" if groups[0] else ""
+        return f"{start}, intermediate training {' and '.join(parts)}{rest}."
     best = groups[0][0]
     return (
         f"{start}, no recipe’s mean score in the other languages can be told from that without intermediate training; "
@@ -100,7 +119,7 @@ def _unsaid(rows: Sequence[Row], alpha: float) -> list[str]:
     text = f"What cannot be said: with {count(seeds)} seeds, "
     if not sizes:
         return [f"{text}how other encoders, other recipes or more training would do."]
-    low, high = f"{min(sizes):.3g}", f"{max(sizes):.3g}"
+    low, high = f"{min(sizes):.1f}", f"{max(sizes):.1f}"
     size = f"{low} points" if low == high else f"{low} to {high} points, depending on the recipe,"
     return [f"{text}a true mean difference smaller than {size} would be missed more often than 1 time in 5."]
 
@@ -139,8 +158,15 @@ def verdicts(paper: Sequence[Row]) -> list[dict[str, str]]:
         if row["unit"] != "points" and row["estimate"]:
             ours = f"{float(row['estimate']):.3g} {row['unit']}"
         theirs = signed(row["published"]) if row["published"] else ""
-        shown.append({**row, "sign": sign, "tone": tone, "ours": ours, "theirs": theirs})
+        reason = row["reason"][:1].upper() + row["reason"][1:]
+        shown.append({**row, "sign": sign, "tone": tone, "ours": ours, "theirs": theirs, "reason": reason})
     return shown
+
+
+def count_verdicts(shown: Sequence[dict[str, str]]) -> str:
+    """Return how many claims ended how."""
+    many = {verdict: sum(row["verdict"] == verdict for row in shown) for verdict in VERDICTS}
+    return f"Of {len(shown)} claims: {', '.join(f'{n} {verdict}' for verdict, n in many.items())}."
 
 
 def cost_tables(costs: Sequence[Row]) -> list[dict[str, Any]]:
@@ -153,7 +179,10 @@ def cost_tables(costs: Sequence[Row]) -> list[dict[str, Any]]:
                 dict.fromkeys(map(_place, mine))}  # fmt: skip
         cells = {(_place(r), r["cost"]): r for r in mine if not r["layer"] or int(r["layer"]) == last[_place(r)]}
         names = [n for n in COSTS if any(cells.get((p, n), {}).get("value") for p in last)]
-        rows = [{"place": " ".join(p), "numbers": [_cost(cells.get((p, n)), n) for n in names]} for p in last]
+        several = len({backbone for backbone, _ in last}) > 1
+        rows = [
+            {"place": " ".join(p[not several :]), "numbers": [_cost(cells.get((p, n)), n) for n in names]} for p in last
+        ]
         tables.append({"target": target, "heads": [COSTS[n][0] for n in names], "rows": rows})
     return tables
 

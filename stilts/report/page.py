@@ -12,13 +12,16 @@ from markupsafe import Markup
 
 from stilts.errors import UserError
 from stilts.report.answer import Row, always, answer, controls_say, question, signed, spread
-from stilts.report.budget import budget_answer, cost_tables, gain_tables, training_table, verdicts
-from stilts.report.chart import Line, layer_chart
+from stilts.report.budget import budget_answer, cost_tables, count_verdicts, gain_tables, training_table, verdicts
+from stilts.report.charts import ON_DARK, charts, in_script, library, policy
+from stilts.report.forest import forest
 from stilts.report.grid import ALL, BASELINE, SOURCE, ZERO_SHOT
+from stilts.report.origin import origin
+from stilts.report.script import SCRIPT
 from stilts.report.sections import benchmark_tables, best_table, published_table
 from stilts.report.style import CSS
 from stilts.report.tables import OVERALL
-from stilts.report.template import CELL, PAGE
+from stilts.report.template import PAGE
 
 FILES = {
     "curves/curves.csv": "the score that each budget buys, seed by seed and language by language",
@@ -48,88 +51,117 @@ STAND_IN = {
     "other": "The data are real, but the encoder is a tiny one, pretrained here on little text. Its scores are low, "
     "and they say nothing about XLM-R.",
 }
-MADE_UP = "The mini world generates every task below under its real name and form; no row of the real data is used."
+SHORT = "Does intermediate training still pay when inference is budgeted?"
+LARGE = 2000  # cells of a table; larger ones are left to their file
 SIGNS = {"yes": "✓", "no": "✗", "unclear": "~", "unknown": "?"}
 
 
 def render(spec: dict[str, Any], root: Path) -> str:
-    """Return the page as HTML; raises UserError when a table is missing.
+    """Return the page as HTML; raises UserError when a table or figure is missing.
 
-    spec: that of rule report; root: the folder that holds tables/, curves/, claims/ and costs/.
+    spec: that of rule report; root: the folder that holds tables/, curves/, claims/, costs/ and figures/.
     """
     read = {name: _read(root / name) for name in FILES if name != "tables/scores.csv"}
     tables = {name.removeprefix("tables/"): rows for name, rows in read.items()}
-    places, how = _places(spec, tables), spec["settings"]["budget"]
-    claims = tables["claims/claims.csv"]
-    lead, sentences = budget_answer(claims, how)
-    names = {code: f"{name} ({code})" for code, name in spec.get("language_names", {}).items()}
-    source = names.get(spec["source_language"], spec["source_language"])
-    settings = [(key, value) for key, value in (spec.get("settings") or {}).items()]
-    if spec.get("versions"):
-        settings.append(("versions", spec["versions"]))
+    places, figures = _places(spec, tables), charts(root / "figures")
+    scripts = [library()] * any(figure["spec"] for figure in figures.values()) + [SCRIPT]
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False)
     return (
-        environment.from_string(CELL + PAGE)
+        environment.from_string(PAGE)
         .render(
             css=Markup(CSS),
-            title=spec["title"],
-            experiment=spec["experiment"],
-            source=source,
-            stand_in=STAND_IN["mini" if spec.get("provider", "mini") == "mini" else "other"]
-            if spec["stand_in"]
-            else "",
-            question=question(source),
-            recipes=spec["recipes"],
-            seeds=spec["seeds"],
-            targets=spec["targets"],
-            lead=lead or places[0]["lead"],
-            sentences=[*sentences, *(places[0]["checks"] if lead else places[0]["sentences"])],
-            places=places,
-            gains=gain_tables(claims, spec["recipes"], how),
-            level=f"{100 * (1 - float(how['alpha'])):.3g} %",
-            verdicts=verdicts(tables["claims/paper.csv"]),
-            costs=cost_tables(tables["costs/costs.csv"]),
-            training=training_table(tables["costs/recipe_costs.csv"], claims),
-            gaps=[_say_gap(r) for r in tables["missing.csv"]],
-            tasks=_tasks(spec),
-            notes=spec.get("notes") or [],
-            faults=_faults(spec.get("faults") or {}),
-            data_note=MADE_UP if spec.get("provider") == "mini" else "",
-            settings=[{"name": name, "entries": _flat(value)} for name, value in settings],
+            policy=policy(scripts),
+            scripts=[Markup(script) for script in scripts],
+            on_dark=in_script(ON_DARK),
+            charts=figures,
             files=[{"name": name, "what": what} for name, what in FILES.items()],
+            **_first_screen(spec, tables, places[0]),
+            **_sections(spec, tables, places),
+            **origin(spec, tables["costs/training_costs.csv"]),
         )
         .lstrip()
     )
 
 
+def _first_screen(spec: dict[str, Any], tables: dict[str, list[Row]], first: dict[str, Any]) -> dict[str, Any]:
+    """Return what is read before any scrolling: the question, the answer, and what the numbers speak of."""
+    names = {code: f"{name} ({code})" for code, name in spec.get("language_names", {}).items()}
+    source = names.get(spec["source_language"], spec["source_language"])
+    claims, how = tables["claims/claims.csv"], spec["settings"]["budget"]
+    headline, lead, sentences = budget_answer(claims, how)
+    if headline and spec["stand_in"]:
+        headline = f"In this stand-in: {headline[0].lower()}{headline[1:]}"
+    made_up = spec.get("provider", "mini") == "mini"
+    return {
+        "title": spec["title"],
+        "experiment": spec["experiment"],
+        "source": source,
+        "short": SHORT,
+        "question": question(source),
+        "stand_in": STAND_IN["mini" if made_up else "other"] if spec["stand_in"] else "",
+        "headline": headline,
+        "lead": lead or first["lead"],
+        "sentences": [*sentences, *(first["checks"] if lead else first["sentences"])],
+        "forest": forest(claims, how),
+        "level": f"{100 * (1 - float(how['alpha'])):.3g} %",
+    } | {key: spec[key] for key in ("recipes", "seeds", "targets")}
+
+
+def _sections(spec: dict[str, Any], tables: dict[str, list[Row]], places: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the results, in the order of a reader's questions."""
+    claims, first = tables["claims/claims.csv"], places[0]
+    found = verdicts(tables["claims/paper.csv"])
+    large = [t["caption"] for t in first["languages"] if len(t["rows"]) * len(spec["recipes"]) > LARGE]
+    return {
+        "places": places,
+        "first": first | {"languages": [t for t in first["languages"] if t["caption"] not in large]},
+        "too_large": "; ".join(large),
+        "layers": bool(first["layers"]),
+        "layer": spec["retrieval_layer"],
+        "published": bool(first["published"]["rows"] or first["benchmarks"]),
+        "gains": gain_tables(claims, spec["recipes"], spec["settings"]["budget"]),
+        "decided": [v for v in found if v["tone"]],
+        "undecided": [v for v in found if not v["tone"]],
+        "verdict_counts": count_verdicts(found),
+        "scope": found[0]["scope"] if found else "",
+        "costs": cost_tables(tables["costs/costs.csv"]),
+        "training": training_table(tables["costs/recipe_costs.csv"], claims),
+        "backbones": len({r["backbone"] for r in tables["targets.csv"]}),
+        "gaps": [_say_gap(r) for r in tables["missing.csv"]],
+    }
+
+
 def _places(spec: dict[str, Any], tables: dict[str, list[Row]]) -> list[dict[str, Any]]:
-    """Return the parts of the page that repeat for each backbone and budget point."""
+    """Return the scores under each backbone and budget point; of the first also what stands behind them."""
     keys = list(dict.fromkeys((r["backbone"], r["budget_point"]) for r in tables["targets.csv"]))
     places = []
-    for number, (backbone, point) in enumerate(keys):
+    for backbone, point in keys:
         mine = {
             name: [r for r in rows if (r["backbone"], r["budget_point"]) == (backbone, point)]
             for name, rows in tables.items()
             if "/" not in name
         }
         suffix = f": {backbone}, {point}" if len(keys) > 1 else ""
-        lead, sentences = answer(mine["overall.csv"], mine["targets.csv"], spec["seeds"])
-        places.append(
-            {
-                "suffix": suffix,
-                "lead": lead,
-                "checks": controls_say(mine["controls.csv"]),
-                "sentences": controls_say(mine["controls.csv"]) + sentences,
-                "matrices": [_matrix(spec, mine, average, suffix) for average in (ZERO_SHOT, ALL)],
-                "controls": _controls(mine["controls.csv"]),
-                "charts": _charts(spec, mine["retrieval_layers.csv"], suffix, number),
-                "languages": _languages(spec, mine, suffix),
-                "benchmarks": benchmark_tables(spec, mine["benchmarks.csv"], suffix, _cell),
-                "best": best_table(mine["best_per_target.csv"], suffix, _cell),
-                "published": published_table(mine["published.csv"], suffix, percent),
-            }
-        )
+        place = {"matrices": [_matrix(spec, mine, average, suffix) for average in (ZERO_SHOT, ALL)]}
+        places.append(place if places else place | _behind(spec, mine, suffix))
     return places
+
+
+def _behind(spec: dict[str, Any], tables: dict[str, list[Row]], suffix: str) -> dict[str, Any]:
+    """Return the answer without budgets, and controls, layers, languages, means, choices and published numbers."""
+    lead, sentences = answer(tables["overall.csv"], tables["targets.csv"], spec["seeds"])
+    return {
+        "suffix": suffix,
+        "lead": lead,
+        "checks": controls_say(tables["controls.csv"]),
+        "sentences": controls_say(tables["controls.csv"]) + sentences,
+        "controls": _controls(tables["controls.csv"]),
+        "layers": _layers(tables["retrieval_layers.csv"], suffix),
+        "languages": _languages(spec, tables, suffix),
+        "benchmarks": benchmark_tables(spec, tables["benchmarks.csv"], suffix, _cell),
+        "best": best_table(tables["best_per_target.csv"], suffix, _cell),
+        "published": published_table(tables["published.csv"], suffix, percent),
+    }
 
 
 def _matrix(spec: dict[str, Any], tables: dict[str, list[Row]], average: str, suffix: str) -> dict[str, Any]:
@@ -198,21 +230,18 @@ def _controls(rows: Sequence[Row]) -> dict[str, Any]:
     return {"names": names, "rows": shown}
 
 
-def _charts(spec: dict[str, Any], rows: Sequence[Row], suffix: str, number: int) -> list[dict[str, Any]]:
-    """Return one chart with its table for each retrieval target."""
-    charts = []
+def _layers(rows: Sequence[Row], suffix: str) -> list[dict[str, Any]]:
+    """Return one table of recipes by hidden states for each retrieval target."""
+    tables = []
     for target in dict.fromkeys(r["target"] for r in rows):
         mine = [r for r in rows if r["target"] == target]
         layers = sorted({int(r["layer"]) for r in mine})
-        recipes = list(dict.fromkeys(r["recipe"] for r in mine))
         cells = {(r["recipe"], int(r["layer"])): r["mean"] for r in mine}
-        lines = [Line(r, [(k, float(cells[r, k])) for k in layers if cells.get((r, k))]) for r in recipes]
-        caption = f"{target}{suffix}, mean over {mine[0]['languages']} languages"
-        title = f"{target}: percent of translations found first, by hidden state, for {', '.join(recipes)}"
-        picture = layer_chart(lines, int(spec["retrieval_layer"]), title, f"chart-{number}-{len(charts)}")
+        caption = f"{target}{suffix}, mean over {mine[0]['languages']} languages: percent found first"
+        recipes = dict.fromkeys(r["recipe"] for r in mine)
         body = [{"recipe": r, "numbers": [percent(cells.get((r, k), "")) for k in layers]} for r in recipes]
-        charts.append({"picture": picture, "caption": caption, "layers": layers, "rows": body})
-    return charts
+        tables.append({"caption": caption, "layers": layers, "rows": body})
+    return tables
 
 
 def _languages(spec: dict[str, Any], tables: dict[str, list[Row]], suffix: str) -> list[dict[str, Any]]:
@@ -246,59 +275,6 @@ def _language(spec: dict[str, Any], code: str, cells: dict[str, Row], rivals: Se
         "cells": [_cell(cells.get(r)) for r in spec["recipes"]],
         "controls": [percent(cells[c]["mean"]) if c in cells else "" for c in rivals],
     }
-
-
-def _tasks(spec: dict[str, Any]) -> list[dict[str, str]]:
-    """Return what is shown of the data of each task; what was read (spec `revisions`) or is pinned."""
-    targets = {t["task"] for t in spec["targets"]}
-    pins, shown = spec.get("revisions") or {}, []
-    for task in spec.get("tasks") or spec["targets"]:
-        source = task.get("source") or {}
-        pin = pins.get(task["task"]) or (source.get("revision") or "")[:12]
-        homes = [s["id"] for s in [source, *(task.get("more_sources") or [])] if s.get("id")]
-        link = task.get("url") or ""
-        shown.append(
-            {
-                "name": task["task"],
-                "role": f"{'target' if task['task'] in targets else 'intermediate'}, {task['kind'].replace('_', ' ')}",
-                "description": task.get("description", ""),
-                "source": " and ".join(homes) or _other_source(task, source),
-                # A link that is not http(s) (javascript:, data:) would run in the reader's browser.
-                "url": link if link.startswith(("https://", "http://")) else "",
-                "revision": "" if spec.get("provider") == "mini" else f"revision {pin}" if pin else "not pinned",
-                "licence": task.get("licence", ""),
-                "citation": task.get("citation", ""),
-            }
-        )
-    return shown
-
-
-def _faults(found: dict[str, dict[str, dict[str, dict[str, int]]]]) -> list[tuple[str, str]]:
-    """Return (task, what `prepare` counted, over all splits and languages) of the tasks with any fault."""
-    totals = {
-        task: ", ".join(
-            f"{what} {sum(sum(of.values()) for of in by.values()):,}" for what, by in sorted(counts.items())
-        )
-        for task, counts in sorted(found.items())
-    }
-    return [(task, text) for task, text in totals.items() if text]
-
-
-def _other_source(task: dict[str, Any], source: dict[str, Any]) -> str:
-    if task.get("union"):
-        return f"union of {', '.join(task['union'])}"
-    return "raw files" if source.get("files") else "your own copy" if source.get("path") else "–"
-
-
-def _flat(value: Any, prefix: str = "") -> list[tuple[str, str]]:
-    """Return the leaves of nested settings as (dotted key, text)."""
-    if isinstance(value, dict):
-        return [
-            leaf for key, inner in value.items() for leaf in _flat(inner, f"{prefix}.{key}" if prefix else str(key))
-        ]
-    if isinstance(value, list):
-        value = ", ".join(map(str, value)) or "none"
-    return [(prefix, "none" if value is None or value == "" else str(value))]
 
 
 def _say_gap(row: Row) -> str:
