@@ -12,6 +12,7 @@ import yaml
 
 from stilts.config.load import load_config
 from stilts.config.study import Study
+from stilts.tasks.registry import get_task
 from tests.study_case import ROOT, planned
 
 STUDIES = ["paper", "base", "xtreme_r"]
@@ -74,6 +75,23 @@ def test_the_nine_tasks_are_there_alone_and_together(name):
         "examples_cap": 2**17,
         "training": {"epochs": 3},
     }
+
+
+def test_the_full_grid_of_the_mini_world_holds_every_recipe_and_target():
+    """What the studies on real data have, whatever has a test split, and both ways of mixing, in one offline study."""
+    whole = Study(load_config(raw("mini_full")))
+    recipes, targets = set(whole.grid.recipes), set(whole.grid.targets)
+    assert whole.notes == []
+    for name in STUDIES:
+        grid = raw(name)["grid"]
+        assert set(grid["recipes"]) <= recipes
+        assert set(grid["targets"]) <= targets
+    tasks = [get_task(p.stem) for p in (ROOT / "tasks").glob("*.yaml") if p.name != "revisions.lock.yaml"]
+    assert {t.task for t in tasks if "test" in t.source.splits} == targets
+    assert whole.recipe("multi").tasks == NINE
+    assert {whole.recipe(r).sampling for r in recipes} == {"proportional", "temperature"}
+    assert (whole.recipe("siqa-copa").after, whole.recipe("siqa-copa").tasks) == ("siqa", ["copa"])
+    assert whole.config.retrieval.layers == "all"
 
 
 @pytest.mark.parametrize("file", sorted((ROOT / "experiments").glob("*.yaml")), ids=lambda f: f.stem)

@@ -59,7 +59,9 @@ def test_squad_as_the_official_script(prediction, answer):
         ("vi", "những con mèo của tôi", "con mèo tôi"),
         ("ar", "الكتاب الكبير،", "كتاب كبير"),
         ("hi", "दिल्ली।", "दिल्ली"),
+        ("ar", "والقمر مقال", "و قمر مق"),  # inside a word and at its end, too
         ("zh", "中国 (China)1949年。", "中 国 china1949 年"),
+        ("zh", "鿃鿄中㐀㐁国", "鿃鿄 中 㐀㐁 国"),  # the script knows U+4E00 to U+9FA5 alone
     ],
 )
 def test_mlqa_by_hand(language, text, normal):
@@ -91,6 +93,10 @@ def test_questions_without_an_answer():
     assert question_scores("", [], squad_normalise, unanswerable=True) == (1.0, 1.0)
     assert question_scores("barn", [], squad_normalise, unanswerable=True) == (0.0, 0.0)
     assert question_scores("", ["barn"], squad_normalise, unanswerable=True) == (0.0, 0.0)
+    # What normalises to nothing is no answer: of a prediction, and of gold, where it leaves the others alone.
+    assert question_scores("The.", [], squad_normalise, unanswerable=True) == (1.0, 1.0)
+    assert question_scores("", ["the", "barn"], squad_normalise, unanswerable=True) == (0.0, 0.0)
+    assert question_scores("", ["the"], squad_normalise, unanswerable=True) == (1.0, 1.0)
     with pytest.raises(ValueError, match="question 1: no gold answer"):
         qa_measures(["a", "b"], [["a"], []], squad_normalise)
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stilts.metrics.measure import MAP20, MRR20, headline_protocol, layer_of, layer_protocol, metrics_of
+from stilts.metrics.judge_search import judge_ranks
+from stilts.metrics.measure import FULL_MAP, MAP20, MRR20, headline_protocol, layer_of, layer_protocol, metrics_of
 from stilts.metrics.ranking import (
     average_precision,
     best_threshold,
@@ -18,6 +19,7 @@ from stilts.metrics.ranking import (
     pair_f1,
     ranks_of,
 )
+from stilts.tasks.registry import get_task
 
 
 def test_average_precision_by_hand():
@@ -61,6 +63,14 @@ def test_means_are_over_queries_in_percent():
     found = mean_reciprocal_rank([1, 4, 21, None])
     assert (found.metric, found.value, found.n) == ("mrr", pytest.approx(31.25), 4)
     assert mean_reciprocal_rank([20]).value == pytest.approx(5.0)
+
+
+def test_right_candidates_that_are_not_there_count_as_not_found():
+    data = {"language": ["en"] * 3, "side": ["query", "candidate", "query"], "gold": [["a", "gone"], [], ["gone"]]}
+    ranks = {"query": [0], "rank": [2]}
+    found = {p: m.value for p, _, m in judge_ranks(get_task("lareqa"), ranks, data)}
+    assert found == {MAP20: 100 * (1 / 2) / 2 / 2, FULL_MAP: 100 * (1 / 2) / 2 / 2}  # one of two at 2; of one none
+    assert [(p, m.value) for p, _, m in judge_ranks(get_task("mewslix"), ranks, data)] == [(MRR20, 100 * (1 / 2) / 2)]
 
 
 def test_a_threshold_by_hand():

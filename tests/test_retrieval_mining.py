@@ -108,6 +108,13 @@ def test_a_margin_by_hand():
     assert found == {(0, 0): pytest.approx(first, rel=1e-5), (1, 1): pytest.approx(second, rel=1e-5)}
 
 
+def test_a_pair_without_a_positive_margin_is_left_out():
+    # The first two would pair up last, at -0.017 / 0.19: the query is turned away from all, its candidate is not.
+    x, y = (np.stack([np.cos(a), np.sin(a)], axis=1) for a in np.deg2rad([[101.0, 0.0], [10.0, 0.0]]))
+    query, match, _ = mine(x.astype(np.float32), y.astype(np.float32))
+    assert list(zip(query.tolist(), match.tolist(), strict=True)) == [(1, 1)]
+
+
 def test_margins_find_more_than_nearest_neighbours():
     """A hub near to everything takes no translation away: the ratio divides by how near a sentence is to others."""
     nearest, mined = [], []
