@@ -36,9 +36,10 @@ NO_EFFECT = {
 NO_EFFECT |= {f"recipes.none.{key}": "the baseline trains on nothing" for key in Recipe.model_fields}
 NO_EFFECT |= {
     f"recipes.{name}.{key}": "one task: nothing is mixed"
-    for name in ("mnli", "squad1", "hellaswag")
+    for name in ("mnli", "squad1")
     for key in ("sampling", "temperature", "examples_cap")
 }
+NO_EFFECT |= {f"recipes.hellaswag.{key}": "no arm of the default experiment uses it" for key in Recipe.model_fields}
 
 
 def specs_of(config: Config) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from collections import defaultdict
 from statistics import fmean
 from xml.etree import ElementTree
 
+import altair
 import pytest
 
 from scripts import figures as script
@@ -47,7 +48,6 @@ def spec_at(study, name):
 
 
 def test_every_figure_is_there_in_every_form_and_says_that_it_is_a_stand_in(study, drawn):
-    altair = pytest.importorskip("altair")
     assert list(drawn) == NAMES
     for name, entry in drawn.items():
         assert "files" in entry, f"{name}: {entry}"
@@ -171,7 +171,7 @@ def test_a_lost_table_is_named(study, tmp_path):
     spec = json.loads((study / "figures/spec.json").read_text(encoding="utf-8"))
     with pytest.raises(UserError, match=r"\.csv is missing: delete that folder's manifest and run"):
         script.work(spec, Namespace(tables=tmp_path / "tables/manifest.json", models=tmp_path), tmp_path)
-    spec["models"] = [{"place": "target/gone", "title": "x", "recipe": "none"}]
+    spec["models"] = [MODEL | {"place": "target/gone"}]
     with pytest.raises(UserError, match=r"target/gone/history\.jsonl is missing"):
         training_curves(Source(spec, tmp_path), tmp_path / "models")
 
@@ -218,6 +218,7 @@ def test_a_wide_table_goes_on_below():
     assert made.count(r"\caption") == 1
 
 
+MODEL = {"phase": "target", "backbone": "b", "recipe": "none", "target": "x", "depth": "full"}
 RECIPES = ["none", *(f"recipe-{k:02}" for k in range(49))]
 TARGETS = [f"target-{k}" for k in range(6)]
 
@@ -244,7 +245,7 @@ def write_large(root):
     columns = "recipe target budget difference low high p_holm note"
     write_csv(root / "claims/claims.csv", columns.split(), text(claims))
     history = "".join(json.dumps({"step": s, "loss": 1 / (s + 1)}) + "\n" for s in range(1, 201))
-    models = [{"place": f"target/b/{r}/{t}", "title": t, "recipe": r} for r in RECIPES for t in TARGETS]
+    models = [MODEL | {"place": f"target/b/{r}/{t}", "target": t, "recipe": r} for r in RECIPES for t in TARGETS]
     for model in models:
         (root / "models" / model["place"]).mkdir(parents=True)
         (root / "models" / model["place"] / "history.jsonl").write_text(history)

@@ -374,24 +374,11 @@ class Specs:
             "stand_in": any(self.study.backbone(b).source == "pretrain" for b in self.grid.backbones),
             "made_up": self.config.provider == "mini",
             "budget": self.config.budget.model_dump(include={"axis", "scale", "alpha"}),
-            "models": self._drawn(),
+            "models": [
+                {key: getattr(phase, key) for key in ("place", "phase", "backbone", "recipe", "target", "depth")}
+                for phase in phases_of(self.count_costs())
+            ],
         }
-
-    def _drawn(self) -> list[dict[str, str]]:
-        """Return place, title and recipe of every training run of the experiment's own."""
-        drawn = []
-        for place in self.trained_places():
-            stage, backbone, *rest = place.split("/")
-            of = f" of {backbone}" if len(self.grid.backbones) > 1 else ""
-            if stage == "target":
-                recipe, target, depth = rest[0], rest[1], rest[2].removeprefix("d")
-                title = f"{target}, {'all layers' if depth == 'full' else depth + ' layers'}{of}"
-                drawn.append({"place": place, "title": title, "recipe": recipe})
-            elif stage == "intermediate":
-                drawn.append({"place": place, "title": f"intermediate training{of}", "recipe": rest[0]})
-            elif stage == "pretrained" and rest[0] != "fetched":
-                drawn.append({"place": place, "title": f"pretraining{of}", "recipe": "none"})
-        return drawn
 
     def report(self) -> dict:
         """What the report says beside the tables."""

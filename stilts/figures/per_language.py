@@ -27,7 +27,7 @@ def per_language(source: Source) -> Figure | Absent:
     cells = [_cell(r) for r in shown]
     targets = [t for t in metrics if any(c["target"] == t for c in cells)]
     caption = (
-        f"Mean test score over seeds of every language at the uncut budget point ({', '.join(points[0])}), "
+        "Mean test score over seeds of every language at the uncut budget point, "
         "in the first metric of the headline protocol; line: one standard deviation over seeds to either side. "
         "The source language comes first."
     )
@@ -50,7 +50,8 @@ def _cell(row: dict[str, str]) -> dict[str, Any]:
     name = row["name"] if row["name"] in ("", row["language"]) else f"{row['name']} ({row['language']})"
     return {
         "recipe": row["recipe"], "target": row["target"], "language": name or row["language"], "mean": mean,
-        "low": None if sd is None else mean - sd, "high": None if sd is None else mean + sd, "difference": difference,
+        "low": None if sd is None else max(mean - sd, 0), "high": None if sd is None else min(mean + sd, 100),
+        "difference": difference,
         "source": row["is_source"] == "yes",
     }  # fmt: skip
 

@@ -24,7 +24,7 @@ def training_curves(source: Source, models: Path) -> Figure | Absent:
     for model in source.spec["models"]:
         for what, recipe, line in _lines(model, models / model["place"] / "history.jsonl"):
             for place, pairs in line.items():
-                lines[model["title"], what, recipe][place] += pairs
+                lines[_title(source, model), what, recipe][place] += pairs
     cells = [
         {"model": title, "what": what, "recipe": recipe, "step": round(fmean(s for s, _ in pairs)),
          "value": short(fmean(v for _, v in pairs))}
@@ -33,11 +33,7 @@ def training_curves(source: Source, models: Path) -> Figure | Absent:
     ]  # fmt: skip
     if not cells:
         return Absent(NAME, TITLE, "the study trains no model")
-    titles = list(
-        dict.fromkeys(
-            model["title"] for model in source.spec["models"] if any(c["model"] == model["title"] for c in cells)
-        )
-    )
+    titles = list(dict.fromkeys(c["model"] for c in cells))
     caption = (
         f"Mean over seeds; a point is the mean of up to one {BINS}th of the steps. Losses of different tasks and "
         "heads are not comparable. Every step is in history.jsonl beside the model."
@@ -67,7 +63,16 @@ def _lines(model: Mapping[str, Any], path: Path) -> Iterator[tuple[str, str, Lin
                 # Several tasks in turn have losses of different size: each line is the mean over what came by.
                 line[(row["step"] - 1) * BINS // last if key == "loss" else row["step"]].append((row["step"], row[key]))
         if line:
-            yield what, model["recipe"], line
+            yield what, model["recipe"] or BASELINE, line
+
+
+def _title(source: Source, model: Mapping[str, Any]) -> str:
+    """Return what runs with the same data have in common, whatever the recipe."""
+    of = f" of {model['backbone']}" if len(source.backbones) > 1 else ""
+    if not model["target"]:
+        return f"{model['phase']}{of}"
+    depth = "all layers" if model["depth"] == "full" else f"{model['depth']} layers"
+    return f"{model['target']}, {depth}{of}"
 
 
 def _body(source: Source, cells: list[dict[str, Any]], titles: list[str]) -> dict[str, Any]:
