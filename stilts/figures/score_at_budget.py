@@ -11,7 +11,8 @@ from stilts.figures.source import BASELINE, Absent, Figure, Source, number, shor
 from stilts.figures.style import WIDTH, chart, faded, legend_choice, marks_of, numeric, select, told
 
 NAME, TITLE = "score_at_budget", "Score at an inference budget"
-GROUPS = {ZERO_SHOT: "other languages", "source": "source language"}
+OTHERS, SOURCE = "other languages", "source language"
+MANY = 1500  # lines of single languages that a page takes
 NEAR = 1.02  # budgets of different targets that are as near as this are one step of their mean
 Steps = dict[tuple[str, str, str], dict[str, list[tuple[float, float]]]]  # recipe, target, group -> seed -> (B, A(B))
 
@@ -21,19 +22,20 @@ def score_at_budget(source: Source) -> Figure | Absent:
     found = source.rows("curves/curves.csv")
     if len({r["budget"] for r in found}) < 2:
         return Absent(NAME, TITLE, "the study has one budget point only")
-    points = _points(source, _steps(source, found))
+    groups = _groups(source, found)
+    points = _points(source, _steps(groups, found), list(groups.values()))
     tests = _tests(source)
     if not points:
         return Absent(NAME, TITLE, "no score at any budget is complete over seeds and languages")
     targets = [t for t in (OVERALL, *source.targets) if any(p["target"] == t for p in points)]
-    groups = [g for g in GROUPS.values() if any(p["group"] == g for p in points)]
+    shown = [g for g in groups.values() if any(p["group"] == g for p in points)]
     seeds = len(source.spec["seeds"])
     caption = (
         "Top: mean over seeds of the test score of the configuration that source-language dev scores choose among "
         f"those that cost at most the budget; band: lowest to highest of {seeds} seeds. "
         "Bottom: paired difference to the recipe none in the other languages, at the budgets of the claims; "
         f"bar: {source.level} interval (docs/claims.md), before correction for the number of tests. "
-        "Bars of one budget are set side by side."
+        "Bars of one budget are set side by side." + ("" if len(groups) > 2 else " Single languages: curves.csv.")
     )
     columns = ("table", "line", "what", "recipe", "target", "languages", "budget", "value", "low", "high")
     rows = [
@@ -42,31 +44,38 @@ def score_at_budget(source: Source) -> Figure | Absent:
         for p in points
     ]  # fmt: skip
     rows += [
-        (t["table"], t["line"], "difference", t["recipe"], t["target"], GROUPS[ZERO_SHOT],
+        (t["table"], t["line"], "difference", t["recipe"], t["target"], OTHERS,
          *(t[k] for k in ("budget", "difference", "low", "high")))
         for t in tests
     ]  # fmt: skip
     alt = _alt(points, targets[0])
-    body = _body(source, points, tests, targets, groups)
+    body = _body(source, points, tests, targets, shown)
     return Figure(NAME, TITLE, caption, alt, chart(TITLE, source.subtitle, alt, body), columns, rows)
 
 
-def _steps(source: Source, found: list[dict[str, str]]) -> Steps:
+def _groups(source: Source, found: list[dict[str, str]]) -> dict[str, str]:
+    """Return language of curves.csv -> what is chosen: the mean, the source language, each other if there is room."""
+    single = sorted({r["language"] for r in found} - {ZERO_SHOT, source.spec["source_language"]})
+    room = len(single) * len(source.recipes) * len(source.targets) <= MANY
+    return {ZERO_SHOT: OTHERS, source.spec["source_language"]: SOURCE} | ({x: x for x in single} if room else {})
+
+
+def _steps(groups: dict[str, str], found: list[dict[str, str]]) -> Steps:
     """Return the steps of every curve, ordered by budget; a step without a value ends the curve of its seed."""
     steps: Steps = {}
     for row in found:
-        group = {ZERO_SHOT: ZERO_SHOT, source.spec["source_language"]: "source"}.get(row["language"])
+        group = groups.get(row["language"])
         if group and row["value"] not in ("", "nan"):
-            seeds = steps.setdefault((row["recipe"], row["target"], GROUPS[group]), {})
+            seeds = steps.setdefault((row["recipe"], row["target"], group), {})
             seeds.setdefault(row["seed"], []).append((float(row["budget"]), float(row["value"])))
     return {key: {seed: sorted(line) for seed, line in seeds.items()} for key, seeds in steps.items()}
 
 
-def _points(source: Source, steps: Steps) -> list[dict[str, Any]]:
+def _points(source: Source, steps: Steps, groups: list[str]) -> list[dict[str, Any]]:
     """Return mean, lowest and highest score over seeds at every step, of targets and of their mean."""
     points = []
     for recipe in source.recipes:
-        for group in GROUPS.values():
+        for group in groups:
             own = {t: steps[recipe, t, group] for t in source.targets if (recipe, t, group) in steps}
             for target, seeds in own.items():
                 points += _line(source, (recipe, target, group), {s: [line] for s, line in seeds.items()})
