@@ -23,7 +23,8 @@ MADE_FROM = ("tables", "curves", "claims", "costs", "figures")
 
 def work(spec: dict[str, Any], args: Namespace, folder: Path) -> dict[str, Any]:
     """Render index.html from tables and figures."""
-    found = {"inputs": {m.parent.name: sha256(m)[:16] for m in (getattr(args, name) for name in MADE_FROM)}}
+    marked = (getattr(args, name) for name in MADE_FROM if name != "costs")  # clocks are in them
+    found = {"inputs": {m.parent.name: sha256(m)[:16] for m in marked}}
     found["revisions"] = {m.parent.name: _revision(read_manifest(m)["facts"]) for m in args.raw}
     found["faults"] = {m.parent.name: read_manifest(m)["facts"].get("quirks", {}) for m in args.data or []}
     page = render(spec | found, args.tables.parent.parent)

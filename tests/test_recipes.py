@@ -332,7 +332,7 @@ def test_a_second_run_has_nothing_to_do_and_an_edit_reruns_what_hangs_on_it(plac
     edited.write_text(yaml.safe_dump(raw))
     jobs = planned(folder, configfile=edited)
     # co-trained and chained; then the one arm that starts from them, tuned and embedded
-    rules = "train_target predict embed mine count_costs costs curves claims summarise report"
+    rules = "train_target predict embed mine count_costs costs curves claims summarise figures report"
     once = dict.fromkeys(rules.split(), 1)
     assert jobs == {"train_intermediate": 2, "score": 2, **once}
     raw["recipes"]["translated"]["translated"] = ["qab"]

@@ -318,7 +318,7 @@ def test_another_workflow_takes_this_one_as_a_module(finished, planner, tmp_path
     text = f'configfile: "{TINY}"\n\nmodule stilts:\n    snakefile: "{ROOT}/Snakefile"\n    config: config\n\n'
     (tmp_path / "Snakefile").write_text(text + "use rule * from stilts\n", encoding="utf-8")
     jobs, runs, _ = planner(study, None, tmp_path)
-    assert len(jobs) == 168
+    assert len(jobs) == 169
     assert runs == set()
 
 

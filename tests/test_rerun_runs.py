@@ -87,6 +87,7 @@ def test_a_setting_flipped_and_flipped_back_is_served_by_the_store(study):
         "curves.log": False,
         "claims.log": False,
         "summarise.log": False,
+        "figures.log": False,
         "report.log": False,
     }
     back = run(folder, config)

@@ -245,11 +245,11 @@ def test_words_name_the_setting_and_its_values(finished, planner, tmp_path):
 
 def test_words_when_nothing_is_there(planner, tmp_path):
     path = write(tmp_path / "edited.yaml", tiny())
-    assert planner(Path(tmp_path), path)[2] == "Nothing is there yet: 168 jobs will run."
+    assert planner(Path(tmp_path), path)[2] == "Nothing is there yet: 169 jobs will run."
 
 
 def test_words_when_nothing_is_to_do(finished, planner, tmp_path):
-    assert "Nothing will run: all 168 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
+    assert "Nothing will run: all 169 results" in planner(finished, write(tmp_path / "edited.yaml", tiny()))[2]
 
 
 def test_jobs_with_an_encoder_ask_for_a_gpu_where_the_experiment_has_one(planner, tmp_path):

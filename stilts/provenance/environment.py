@@ -36,7 +36,7 @@ PACKAGES: dict[str, tuple[str, ...]] = {
     "claims": ("numpy", "pydantic"),
     "export": (*TABLES, "pydantic"),
     "check": ("pydantic",),
-    "figures": ("vl-convert-python",),
+    "figures": ("numpy", "vl-convert-python"),
     "report": ("jinja2", "markupsafe", "pydantic", "vl-convert-python"),
 }
 
