@@ -9,7 +9,8 @@ from stilts.figures.source import BASELINE, MEAN, Absent, Figure, Source, minus,
 from stilts.figures.style import DIVERGING, WIDTH, chart, select, told
 
 NAME, TITLE = "heatmap", "Difference to no intermediate training"
-ROW = 40  # pixels
+ROW, LOW = 40, 24  # pixels of a row with intervals, and without
+MANY = 8  # targets beside which no interval is readable in its cell
 
 
 def heatmap(source: Source) -> Figure | Absent:
@@ -21,8 +22,9 @@ def heatmap(source: Source) -> Figure | Absent:
     budgets.sort(key=lambda b: (b.startswith("window"), 0.0 if b.startswith("window") else -float(b)))
     cells = [_cell(source, r) for r in found]
     caption = (
-        "Paired difference to the recipe none over seeds, in points of the mean over the other languages; below it the "
-        f"{source.level} interval (docs/claims.md), before correction for the number of tests. "
+        "Paired difference to the recipe none over seeds, in points of the mean over the other languages; below it "
+        f"(or, where there is no room, in the rows) the {source.level} interval (docs/claims.md), before correction for "
+        "the number of tests. "
         "Frame: the difference holds after Holm’s correction over targets and budgets of its recipe. "
         "A dash: no value."
     )
@@ -30,7 +32,8 @@ def heatmap(source: Source) -> Figure | Absent:
     rows = [[r["table"], r["line"], *(r[c] for c in columns[2:])] for r in found]
     first = [c for c in cells if c["budget"] == budgets[0]]
     alt = _alt(source, first, source.budget_name(budgets[0]))
-    subtitle = [*source.subtitle, f"Points, with {source.level} interval; framed: holds after Holm’s correction"]
+    below = "" if _dense(cells) else f", below them the {source.level} interval"
+    subtitle = [*source.subtitle, f"Points{below}; framed: holds after Holm’s correction"]
     body = _body(source, cells, budgets)
     return Figure(NAME, TITLE, caption, alt, chart(TITLE, subtitle, alt, body), columns, rows)
 
@@ -44,6 +47,10 @@ def _cell(source: Source, row: dict[str, str]) -> dict[str, Any]:
         "interval": "" if low is None or high is None else f"{minus(low)}, {minus(high)}",
         "p_holm": number(row["p_holm"]), "holds": holds, "note": row["note"],
     }  # fmt: skip
+
+
+def _dense(cells: list[dict[str, Any]]) -> bool:
+    return len({c["target"] for c in cells}) > MANY
 
 
 def _alt(source: Source, cells: list[dict[str, Any]], budget: str) -> str:
@@ -64,12 +71,14 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
     x = {"field": "target", "type": "nominal", "sort": targets, "title": None, "axis": head}
     side = {"domain": False, "ticks": False, "grid": False, "labelLimit": 160}
     y = {"field": "recipe", "type": "nominal", "sort": recipes, "title": None, "axis": side}
-    size = 9 if len(targets) > 8 else 10
+    dense = _dense(cells)
+    if dense:
+        head["labelAngle"] = -60
     colour = {
         "field": "difference", "type": "quantitative",
         "scale": {"domain": [-largest, largest], "range": DIVERGING, "interpolate": "lab"},
-        "legend": {"title": "points", "orient": "right", "gradientLength": min(160, ROW * len(recipes)),
-                   "format": "+.0f"},
+        "legend": {"title": "points", "orient": "right", "format": "+.0f",
+                   "gradientLength": min(160, (LOW if dense else ROW) * len(recipes))},
     }  # fmt: skip
     # Ink that stands out from the cell: white only on the dark ends.
     ink = {
@@ -82,13 +91,15 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
         {"mark": {"type": "rect", "stroke": "white", "strokeWidth": 2}, "encoding": {"color": colour, "tooltip": seen}},
         {"transform": [{"filter": "datum.holds"}],
          "mark": {"type": "rect", "fill": "transparent", "stroke": "#1d2327", "strokeWidth": 2}},
-        {"mark": {"type": "text", "dy": -6, "fontSize": 12, "fontWeight": "bold"},
+        {"mark": {"type": "text", "dy": 0 if dense else -6, "fontSize": 9 if dense else 12,
+                  "fontWeight": "normal" if dense else "bold"},
          "encoding": {"text": {"field": "text"}, "color": ink}},
-        {"mark": {"type": "text", "dy": 8, "fontSize": size},
-         "encoding": {"text": {"field": "interval"}, "color": ink}},
     ]  # fmt: skip
+    if not dense:
+        small = {"type": "text", "dy": 8, "fontSize": 10}
+        layers.append({"mark": small, "encoding": {"text": {"field": "interval"}, "color": ink}})
     return {
-        "width": WIDTH - 60, "height": {"step": ROW}, "data": {"values": cells},
+        "width": WIDTH - 60, "height": {"step": LOW if dense else ROW}, "data": {"values": cells},
         "params": [select("pick_budget", "budget", budgets, [source.budget_name(b) for b in budgets])],
         "transform": [{"filter": "datum.budget == pick_budget"}],
         "encoding": {"x": x, "y": y}, "layer": layers,

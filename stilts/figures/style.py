@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 WIDTH = 540  # pixels of a plot, 96 an inch: with its axis and labels 6.5 inches
+LEGEND = 80  # characters in a line of a legend
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"
 COLOURS = ("#6b6b6b", "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c2d62")
 SHAPES = ("circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "triangle-right", "triangle-left")
@@ -64,7 +65,8 @@ def marks_of(recipes: Sequence[str], first: Sequence[str] | None = None) -> dict
 
     def channel(values: Sequence[Any], other: Any) -> dict[str, Any]:
         chosen = [other if place[r] is None else values[place[r]] for r in recipes]
-        legend = {"title": "recipe", "orient": "top", "columns": 8, "values": named}
+        columns = max(1, min(8, LEGEND // (max(map(len, named), default=1) + 4)))
+        legend = {"title": "recipe", "orient": "top", "columns": columns, "values": named}
         return {
             "field": "recipe",
             "type": "nominal",
