@@ -14,7 +14,7 @@ from stilts.metrics.table import write_csv
 
 VEGA_LITE = "6.4"
 DOTS = 300  # an inch
-PIXELS = 96  # an inch, as CSS has it
+PIXELS, POINTS = 96, 72  # an inch, as CSS and paper have it
 
 
 def write_figures(folder: Path, figures: Sequence[Figure | Absent]) -> dict[str, Any]:
@@ -25,13 +25,13 @@ def write_figures(folder: Path, figures: Sequence[Figure | Absent]) -> dict[str,
 
 
 def _write(folder: Path, figure: Figure) -> dict[str, Any]:
-    spec = json.dumps(figure.spec, sort_keys=True, ensure_ascii=False)
     _dump(folder / f"{figure.name}.json", figure.spec, indent=None)
-    svg = vl_convert.vegalite_to_svg(spec, vl_version=VEGA_LITE)
+    still = {**figure.spec, "title": _with_choice(figure.spec)}
+    svg = vl_convert.vegalite_to_svg(json.dumps(still), vl_version=VEGA_LITE)
     (folder / f"{figure.name}.svg").write_text(svg, encoding="utf-8")
     # On white: a picture without a background is black on black in dark readers.
     png = vl_convert.vegalite_to_png(
-        json.dumps({**figure.spec, "background": "white"}), vl_version=VEGA_LITE, scale=PIXELS**-1 * 72, ppi=DOTS
+        json.dumps({**still, "background": "white"}), vl_version=VEGA_LITE, scale=POINTS / PIXELS, ppi=DOTS
     )
     (folder / f"{figure.name}.png").write_bytes(png)
     write_csv(folder / f"{figure.name}.csv", figure.columns, [[_cell(c) for c in row] for row in figure.rows])
@@ -42,6 +42,16 @@ def _write(folder: Path, figure: Figure) -> dict[str, Any]:
         "description": figure.description,
         "files": {kind: f"{figure.name}.{kind}" for kind in ("json", "svg", "png", "csv")},
     }
+
+
+def _with_choice(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return the title with what is chosen of all that the live chart can show: on paper nobody can choose."""
+    said = []
+    for param in spec["params"]:
+        bind = param["bind"]
+        shown = dict(zip(bind["options"], bind.get("labels", bind["options"]), strict=True))[param["value"]]
+        said.append(f"{bind['name'].strip().capitalize()}: {shown}")
+    return {**spec["title"], "subtitle": [*spec["title"].get("subtitle", []), ". ".join(said)]}
 
 
 def _dump(path: Path, value: Any, indent: int | None = 1) -> None:

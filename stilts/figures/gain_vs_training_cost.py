@@ -11,6 +11,7 @@ from stilts.figures.source import BASELINE, Absent, Figure, Source, minus, numbe
 from stilts.figures.style import WIDTH, chart, marks_of, numeric, select, told
 
 NAME, TITLE = "gain_vs_training_cost", "Gain and cost of intermediate training"
+UNITS = ((1e18, "exaFLOPs"), (1e15, "petaFLOPs"), (1e12, "teraFLOPs"), (1e9, "gigaFLOPs"))
 
 
 def gain_vs_training_cost(source: Source) -> Figure | Absent:
@@ -67,15 +68,12 @@ def _cell(row: dict[str, str], flops: float) -> dict[str, Any]:
 
 
 def _body(source: Source, cells: list[dict[str, Any]], targets: list[str]) -> dict[str, Any]:
-    marks = marks_of([BASELINE, *(r for r in source.recipes if r != BASELINE)])
+    marks = marks_of(source.recipes, source.ranked)
     flops = [c["flops"] for c in cells]
     span = {"type": "log", "domain": [short(min(flops) * 0.8), short(max(flops) * 1.25)], "nice": False}
-    x = numeric(
-        "flops",
-        "FLOPs of intermediate training (log scale)",
-        scale=span,
-        axis={"format": ".1e", "labelOverlap": "greedy", "tickCount": 6},
-    )
+    size, unit = next(((s, u) for s, u in UNITS if max(flops) >= s), UNITS[-1])
+    axis = {"labelExpr": f"format(datum.value / {size:g}, '~g')", "labelOverlap": "greedy", "tickCount": 6}
+    x = numeric("flops", f"{unit} of intermediate training (log scale)", scale=span, axis=axis)
     title = "difference to none, points"
     both = {"x": x, "color": {**marks["color"], "legend": None}}
     seen = told(recipe="recipe", difference="difference", interval="interval", flops="FLOPs")

@@ -10,6 +10,7 @@ from stilts.figures.style import DIVERGING, WIDTH, chart, select, told
 
 NAME, TITLE = "heatmap", "Difference to no intermediate training"
 ROW, LOW = 40, 24  # pixels of a row with intervals, and without
+LETTER = 6  # pixels of a letter of a recipe's name
 MANY = 8  # targets beside which no interval is readable in its cell
 
 
@@ -23,8 +24,8 @@ def heatmap(source: Source) -> Figure | Absent:
     cells = [_cell(source, r) for r in found]
     caption = (
         "Paired difference to the recipe none over seeds, in points of the mean over the other languages; below it "
-        f"(or, where there is no room, in the rows) the {source.level} interval (docs/claims.md), before correction for "
-        "the number of tests. "
+        f"(or, where there is no room, in the rows) the {source.level} interval (docs/claims.md), before correction "
+        "for the number of tests. "
         "Frame: the difference holds after Holm’s correction over targets and budgets of its recipe. "
         "A dash: no value."
     )
@@ -77,7 +78,8 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
     colour = {
         "field": "difference", "type": "quantitative",
         "scale": {"domain": [-largest, largest], "range": DIVERGING, "interpolate": "lab"},
-        "legend": {"title": "points", "orient": "right", "format": "+.0f",
+        "legend": {"title": "points", "orient": "right",
+                   "labelExpr": "datum.value == 0 ? '0' : format(datum.value, '+.0f')",
                    "gradientLength": min(160, (LOW if dense else ROW) * len(recipes))},
     }  # fmt: skip
     # Ink that stands out from the cell: white only on the dark ends.
@@ -99,7 +101,8 @@ def _body(source: Source, cells: list[dict[str, Any]], budgets: list[str]) -> di
         small = {"type": "text", "dy": 8, "fontSize": 10}
         layers.append({"mark": small, "encoding": {"text": {"field": "interval"}, "color": ink}})
     return {
-        "width": WIDTH - 60, "height": {"step": LOW if dense else ROW}, "data": {"values": cells},
+        "width": WIDTH - max(60, LETTER * max(map(len, recipes))), "height": {"step": LOW if dense else ROW},
+        "data": {"values": cells},
         "params": [select("pick_budget", "budget", budgets, [source.budget_name(b) for b in budgets])],
         "transform": [{"filter": "datum.budget == pick_budget"}],
         "encoding": {"x": x, "y": y}, "layer": layers,

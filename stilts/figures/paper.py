@@ -8,14 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stilts.budget.curves import OVERALL
-from stilts.figures.source import Row, Source, minus, number, place, signed, target_name
+from stilts.figures.source import Row, Source, minus, number, place, signed
 
 LATEX = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
     "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", "−": "$-$", "±": r"$\pm$", "–": "--",
 }  # fmt: skip
-WIDE = 6  # columns beside the first that a page holds
+WIDE = 108  # characters of this size, 4.3 points each, that a page of 6.5 inches holds
+GAP = 3  # characters' room between columns
 
 
 class Cell(NamedTuple):
@@ -76,10 +77,15 @@ def as_markdown(paper: Paper) -> str:
 
 
 def _parts(paper: Paper) -> Iterator[tuple[list[str], list[list[Cell]]]]:
-    """Yield the first column with each so many of the others."""
-    for start in range(1, len(paper.columns), WIDE):
-        chosen = slice(start, start + WIDE)
-        yield [paper.columns[0], *paper.columns[chosen]], [[row[0], *row[chosen]] for row in paper.rows]
+    """Yield the first column with so many of the others as a page holds."""
+    widths = [GAP + max(map(len, (name, *(row[k].text for row in paper.rows)))) for k, name in enumerate(paper.columns)]
+    parts: list[list[int]] = [[0]]
+    for k in range(1, len(widths)):
+        if len(parts[-1]) > 1 and sum(widths[j] for j in (*parts[-1], k)) > WIDE:
+            parts.append([0])
+        parts[-1].append(k)
+    for chosen in parts:
+        yield [paper.columns[k] for k in chosen], [[row[k] for k in chosen] for row in paper.rows]
 
 
 def latex(text: str) -> str:
@@ -161,7 +167,7 @@ def _grid(source: Source, name: str, caption: str, recipes: list[str], by: dict,
     columns = {t: [by[r, t] for r in recipes if (r, t) in by] for t in targets}
     shown = [r for r in recipes if any((r, t) in by for t in targets)]
     rows = [[Cell(r), *(cell(by[r, t], columns[t]) if (r, t) in by else Cell("–") for t in targets)] for r in shown]
-    return Paper(name, caption, ["recipe", *(target_name(t) for t in targets)], rows)
+    return Paper(name, caption, ["recipe", *("mean" if t == OVERALL else t for t in targets)], rows)
 
 
 def _score(row: Row, rivals: Iterable[Row]) -> Cell:

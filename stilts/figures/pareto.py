@@ -43,7 +43,7 @@ def _cell(row: Row) -> dict[str, Any]:
 
 
 def _body(source: Source, cells: list[dict[str, Any]], targets: list[str]) -> dict[str, Any]:
-    marks = marks_of(source.recipes)
+    marks = marks_of(source.recipes, source.ranked)
     budgets = [c["budget"] for c in cells]
     span = {"type": "log", "domain": [min(budgets) * 0.95, max(budgets) * 1.05], "nice": False}
     words = f"cost: {source.budget_words} (log scale)"

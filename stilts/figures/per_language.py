@@ -59,7 +59,7 @@ def _cell(row: dict[str, str]) -> dict[str, Any]:
 def _body(source: Source, cells: list[dict[str, Any]], targets: list[str], metrics: dict[str, str]) -> dict[str, Any]:
     first = {c["language"] for c in cells if c["source"]}
     order = [*sorted(first), *sorted({c["language"] for c in cells} - first)]
-    marks = marks_of(source.recipes)
+    marks = marks_of(source.recipes, source.ranked)
     # Recipes stand a little below each other, so that equal scores are seen.
     place = {"field": "recipe", "type": "nominal", "sort": source.recipes}
     y = {"field": "language", "type": "nominal", "sort": order, "title": None,

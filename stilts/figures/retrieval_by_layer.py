@@ -49,7 +49,7 @@ def _cell(row: Row) -> dict[str, Any]:
 
 
 def _body(source: Source, cells: list[dict[str, Any]], sets: list[str]) -> dict[str, Any]:
-    marks = marks_of([r for r in source.shown if _in(cells, r)])
+    marks = marks_of([r for r in source.shown if _in(cells, r)], source.ranked)
     x = numeric("layer", "layer", axis={"tickMinStep": 1, "format": "d"})
     y = numeric("mean", "score (0 to 100)", scale={"zero": True})
     both = {"x": x, "color": marks["color"], "opacity": faded()}

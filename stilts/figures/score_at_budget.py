@@ -13,6 +13,7 @@ from stilts.figures.style import WIDTH, chart, faded, legend_choice, marks_of, n
 NAME, TITLE = "score_at_budget", "Score at an inference budget"
 OTHERS, SOURCE = "other languages", "source language"
 MANY = 1500  # lines of single languages that a page takes
+BESIDE, APART = 1.012, 1.08  # between bars of one budget, and between the first and the last of them
 NEAR = 1.02  # budgets of different targets that are as near as this are one step of their mean
 Steps = dict[tuple[str, str, str], dict[str, list[tuple[float, float]]]]  # recipe, target, group -> seed -> (B, A(B))
 
@@ -115,13 +116,14 @@ def _at(line: list[tuple[float, float]], budget: float) -> float | None:
 def _tests(source: Source) -> list[dict[str, Any]]:
     """Return the claims at single budgets, each recipe a little beside the others."""
     rivals = [r for r in source.recipes if r != BASELINE]
+    beside = min(BESIDE, APART ** (1 / max(len(rivals), 1)))
     tests = []
     for row in source.rows("claims/claims.csv"):
         if row["difference"] and not row["budget"].startswith("window") and row["recipe"] in rivals:
             budget, offset = float(row["budget"]), rivals.index(row["recipe"]) - (len(rivals) - 1) / 2
             numbers = {k: number(row[k]) for k in ("difference", "low", "high", "p_holm")}
             named = {k: row[k] for k in ("recipe", "target", "table", "line")}
-            tests.append({**named, "budget": short(budget), "at": short(budget * 1.012**offset), **numbers})
+            tests.append({**named, "budget": short(budget), "at": short(budget * beside**offset), **numbers})
     return tests
 
 
@@ -139,10 +141,14 @@ def _alt(points: list[dict[str, Any]], target: str) -> str:
 
 def _body(source: Source, points: list, tests: list, targets: list[str], groups: list[str]) -> dict[str, Any]:
     places = [p["budget"] for p in points] + [t["at"] for t in tests]
-    span = {"type": "log", "domain": [short(min(places) * 0.97), short(max(places) * 1.03)], "nice": False}
+    end = short(max(places) * 1.05)
+    span = {"type": "log", "domain": [short(min(places) * 0.97), end], "nice": False}
+    # More than the dearest configuration buys no more: lines and bands go on to the edge.
+    last = {(p["recipe"], p["target"], p["group"]): p for p in points}
+    drawn = [*points, *({**p, "budget": end, "end": True} for p in last.values())]
     words = f"inference budget: {source.budget_words} (log scale)"
     x = {"scale": span, "axis": {"format": "~g", "labelOverlap": "greedy", "grid": True}}
-    marks, shown = marks_of(source.recipes, _ranked(source, tests)), {"filter": "datum.target == pick_target"}
+    marks, shown = marks_of(source.recipes, source.ranked), {"filter": "datum.target == pick_target"}
     line = {"color": marks["color"], "strokeDash": marks["strokeDash"]}
     score = {"x": numeric("budget", None, **x), "opacity": faded()}
     y = numeric("score", "score (0 to 100)", scale={"zero": False})
@@ -158,7 +164,8 @@ def _body(source: Source, points: list, tests: list, targets: list[str], groups:
             band,
             {"mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 2},
              "encoding": {**score, **line, "y": y}},
-            {"params": [legend_choice()], "mark": {"type": "point", "filled": True, "size": 55}, "encoding": {
+            {"params": [legend_choice()], "transform": [{"filter": "!datum.end"}],
+             "mark": {"type": "point", "filled": True, "size": 55}, "encoding": {
                 **score, "y": y, "color": marks["color"], "shape": marks["shape"], "tooltip": seen}},
         ],
     }  # fmt: skip
@@ -178,13 +185,7 @@ def _body(source: Source, points: list, tests: list, targets: list[str], groups:
         ],
     }  # fmt: skip
     params = [select("pick_target", "target", targets, [target_name(t) for t in targets])]
-    params.append(select("pick_languages", "languages", groups))
-    data = {"curves": points, "claims": [{k: v for k, v in t.items() if k not in ("table", "line")} for t in tests]}
+    names = {OTHERS: "mean of all but the source"}
+    params.append(select("pick_languages", "languages", groups, [names.get(g, g) for g in groups]))
+    data = {"curves": drawn, "claims": [{k: v for k, v in t.items() if k not in ("table", "line")} for t in tests]}
     return {"params": params, "datasets": data, "vconcat": [upper, lower] if tests else [upper], "spacing": 12}
-
-
-def _ranked(source: Source, tests: list[dict[str, Any]]) -> list[str]:
-    """Return the recipes, the baseline first, then by their mean difference at the largest budget."""
-    largest = max((t["budget"] for t in tests), default=None)
-    gain = {t["recipe"]: t["difference"] for t in tests if t["target"] == OVERALL and t["budget"] == largest}
-    return sorted(source.recipes, key=lambda r: (r != BASELINE, -gain.get(r, -100.0)))

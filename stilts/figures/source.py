@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -83,6 +84,15 @@ class Source:
         return {
             (*place(r), r["target"]): r["protocol"] for r in self.rows("tables/targets.csv") if r["headline"] == "yes"
         }
+
+    @cached_property
+    def ranked(self) -> list[str]:
+        """The recipes, the baseline first, then by their mean difference to it at the largest budget."""
+        found = [r for r in self.rows("claims/claims.csv") if r["target"] == OVERALL and r["difference"]]
+        tests = [r for r in found if not r["budget"].startswith("window")]
+        tests.sort(key=lambda r: float(r["budget"]))
+        gain = {r["recipe"]: float(r["difference"]) for r in tests}  # the last one, of the largest budget, stays
+        return sorted(self.recipes, key=lambda r: (r != BASELINE, r not in gain, -gain.get(r, 0.0)))
 
     @property
     def subtitle(self) -> list[str]:

@@ -5,6 +5,7 @@ Colours are Okabe and Ito's without yellow, which white paper swallows; a grey t
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,10 +21,19 @@ CONFIG = {
     # The first font is drawn wherever the workflow runs; its widths are those of the ones that follow.
     "font": "Liberation Sans, Arial, Helvetica, sans-serif",
     "background": "transparent",
-    "axis": {"labelFontSize": 11, "titleFontSize": 12, "titleFontWeight": "normal", "gridColor": "#e3e3e3"},
+    "axis": {
+        "labelFontSize": 11,
+        "labelFlush": False,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "gridColor": "#e3e3e3",
+    },
+    "axisQuantitative": {"grid": True},
     "legend": {
         "labelFontSize": 11,
-        "titleFontSize": 12,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "titleOrient": "left",
         "symbolSize": 90,
         "symbolStrokeWidth": 2,
         "symbolOpacity": 1,
@@ -57,10 +67,12 @@ def select(name: str, label: str, options: Sequence[str], labels: Sequence[str] 
 def marks_of(recipes: Sequence[str], first: Sequence[str] | None = None) -> dict[str, Any]:
     """Return the channels that tell recipes apart: colour, and shape or dash for who sees no colour.
 
-    recipes: the baseline first. Where there are more than colours, `first` (or the first of them) get one and a place
-    in the legend, the others are grey.
+    recipes: the baseline first. Where there are more than colours, the first that are in `first` too get one and a
+    place in the legend, the others are grey. `strokeDash` is for lines beside points: as a scale it would tear the
+    symbols of the legend. Lines alone take `dashes`, which has a legend.
     """
-    named = list(recipes if len(recipes) <= len(COLOURS) else (first or recipes)[: len(COLOURS)])
+    many = len(recipes) > len(COLOURS)
+    named = [r for r in (first or recipes) if r in recipes][: len(COLOURS)] if many else list(recipes)
     place = {r: named.index(r) if r in named else None for r in recipes}
 
     def channel(values: Sequence[Any], other: Any) -> dict[str, Any]:
@@ -77,7 +89,13 @@ def marks_of(recipes: Sequence[str], first: Sequence[str] | None = None) -> dict
     return {
         "color": channel(COLOURS, OTHERS),
         "shape": channel(SHAPES, "circle"),
-        "strokeDash": channel(DASHES, [1, 0]),
+        "dashes": channel(DASHES, [1, 0]),
+        "strokeDash": {
+            "condition": [
+                {"test": f"datum.recipe === {json.dumps(r)}", "value": d} for r, d in zip(named, DASHES, strict=False)
+            ],
+            "value": [1, 0],
+        },
     }
 
 

@@ -21,7 +21,10 @@ Line = dict[int, list[tuple[int, float]]]  # bin -> (step, value)
 def training_curves(source: Source, models: Path) -> Figure | Absent:
     """Return the figure from the history.jsonl of every trained model; raises UserError where one is missing."""
     lines: dict[tuple[str, str, str], Line] = defaultdict(lambda: defaultdict(list))
-    for model in source.spec["models"]:
+    # Tuned models first, with all layers before cut ones: they are what scores come from.
+    order = {"target": 0, "intermediate": 1}
+    trained = sorted(source.spec["models"], key=lambda m: (order.get(m["phase"], 2), m["depth"] != "full"))
+    for model in trained:
         for what, recipe, line in _lines(model, models / model["place"] / "history.jsonl"):
             for place, pairs in line.items():
                 lines[_title(source, model), what, recipe][place] += pairs
@@ -40,9 +43,12 @@ def training_curves(source: Source, models: Path) -> Figure | Absent:
     )
     columns = ("table", "line", "model", "what", "recipe", "step", "value")
     rows = [["models/**/history.jsonl", "", *(c[k] for k in columns[2:])] for c in cells]
-    first = [c for c in cells if c["model"] == titles[0] and c["what"] == "training loss"]
+    first = [
+        c for c in cells if (c["model"], c["what"], c["recipe"]) == (titles[0], "training loss", cells[0]["recipe"])
+    ]
     alt = (
-        f"Training loss over steps of {titles[0]}: from {first[0]['value']:.2f} to {first[-1]['value']:.2f}."
+        f"Training loss over steps of {titles[0]}: {first[0]['recipe']} from {first[0]['value']:.2f} to "
+        f"{first[-1]['value']:.2f}; {len(titles)} models to choose from."
         if first
         else TITLE
     )
@@ -77,11 +83,13 @@ def _title(source: Source, model: Mapping[str, Any]) -> str:
 
 def _body(source: Source, cells: list[dict[str, Any]], titles: list[str]) -> dict[str, Any]:
     recipes = [r for r in (BASELINE, *source.recipes, *source.shown) if any(c["recipe"] == r for c in cells)]
-    marks, whats = marks_of(list(dict.fromkeys(recipes))), list(dict.fromkeys(c["what"] for c in cells))
+    marks, whats = marks_of(list(dict.fromkeys(recipes)), source.ranked), list(dict.fromkeys(c["what"] for c in cells))
     both = {
         "x": numeric("step", "optimizer step"), "y": numeric("value", " or ".join(whats), scale={"zero": False}),
-        "color": marks["color"], "opacity": faded(),
+        "opacity": faded(),
     }  # fmt: skip
+    # Long enough to see the dashes.
+    legend = {**marks["color"]["legend"], "symbolType": "stroke", "symbolSize": 500}
     seen = told(recipe="recipe", step="step", value="value")
     params = [select("pick_model", "model", titles)] + ([select("pick_what", "show", whats)] if len(whats) > 1 else [])
     shown = [{"filter": "datum.model == pick_model"}]
@@ -90,6 +98,7 @@ def _body(source: Source, cells: list[dict[str, Any]], titles: list[str]) -> dic
         "transform": shown + ([{"filter": "datum.what == pick_what"}] if len(whats) > 1 else []),
         "layer": [
             {"params": [legend_choice()], "mark": {"type": "line", "strokeWidth": 1.8},
-             "encoding": {**both, "strokeDash": marks["strokeDash"], "tooltip": seen}},
+             "encoding": {**both, "color": {**marks["color"], "legend": legend},
+                          "strokeDash": {**marks["dashes"], "legend": legend}, "tooltip": seen}},
         ],
     }  # fmt: skip
