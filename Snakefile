@@ -27,6 +27,7 @@ include: "rules/scores.smk"
 include: "rules/budget.smk"
 include: "rules/claims.smk"
 include: "rules/report.smk"
+include: "rules/targets.smk"
 
 
 rule all:
@@ -39,21 +40,8 @@ rule all:
         f"{ROOT}/curves/manifest.json",
         f"{ROOT}/claims/manifest.json",
         all_scores,
-
-
-rule scores:
-    input:
-        all_scores,
-
-
-rule models:
-    input:
-        all_models,
-
-
-rule data:
-    input:
-        all_tokens,
+    message:
+        "All results are there"
 
 
 onstart:

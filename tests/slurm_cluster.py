@@ -116,17 +116,43 @@ def cluster(base: Path) -> Iterator[None]:
 
 def kill_node(base: Path, node: str, job: str) -> None:
     """Let a node die while it runs a job, without a word; SLURM is told at once what it would find out in minutes."""
-    step, variable = f"slurmstepd: [{job}.".encode(), f"SLURM_JOB_ID={job}".encode()
-    dying = [int((base / f"slurmd.{node}.pid").read_text())]
-    for process in Path("/proc").glob("[0-9]*"):
+    step = f"slurmstepd: [{job}.".encode()
+    steps = [p for p in Path("/proc").glob("[0-9]*") if _read(p / "cmdline").startswith(step)]
+    for number in (base / f"slurmd.{node}.pid").read_text(), *(p.name for p in steps):
         with suppress(OSError):
-            environment = (process / "environ").read_bytes().split(b"\0")
-            if (process / "cmdline").read_bytes().startswith(step) or variable in environment:
-                dying.append(int(process.name))
-    for number in dying:
-        with suppress(OSError):
-            os.kill(number, signal.SIGKILL)
+            os.kill(int(number), signal.SIGKILL)
+    send(job, signal.SIGKILL)
     _run("scontrol", "update", f"nodename={node}", "state=down", "reason=dead")
+
+
+def send(job: str, number: signal.Signals) -> None:
+    """Send a signal to all processes of a job, past SLURM: SIGSTOP holds it where it is, SIGCONT lets it go on."""
+    for process in _processes(job):
+        with suppress(OSError):
+            os.kill(int(process.name), number)
+
+
+def pending(job: str, number: signal.Signals) -> bool:
+    """Return whether a process of a job that is held has yet to hear a signal that was sent to it."""
+    masks = [
+        int(line.split()[1], 16)
+        for process in _processes(job)
+        for line in _read(process / "status").splitlines()
+        if line.startswith((b"SigPnd:", b"ShdPnd:"))
+    ]
+    return any(mask >> (number - 1) & 1 for mask in masks)
+
+
+def _processes(job: str) -> list[Path]:
+    variable = f"SLURM_JOB_ID={job}".encode()
+    return [p for p in Path("/proc").glob("[0-9]*") if variable in _read(p / "environ").split(b"\0")]
+
+
+def _read(path: Path) -> bytes:
+    """Return what is in a file of /proc, nothing where its process has ended."""
+    with suppress(OSError):
+        return path.read_bytes()
+    return b""
 
 
 def _free_ports(count: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.slurm_cluster import cluster, kill_node, lacking
+from tests.slurm_cluster import cluster, kill_node, lacking, pending, send
 from tests.study_case import ROOT, changed, manifests, snakemake
 
 QUICK = [
@@ -189,7 +190,7 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
         tmp_path / "c.yaml",
         grid={**GRID, "recipes": ["none"]},
         backbones={"mini": mini},
-        runtime={"checkpoint_minutes": 0.02},
+        runtime={"checkpoint_minutes": 0.01},
     )
     target = f"{PRETRAINED}/manifest.json"
     local, folder = tmp_path / "local", tmp_path / "slurm"
@@ -206,9 +207,11 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
     def steps() -> set[str]:
         return {p.name for p in folder.glob("results/.checkpoints/*/*.safetensors")}
 
-    def gets_on() -> None:
+    def gets_on(job: str) -> None:
+        """Wait for a checkpoint, then hold the job: what is to happen to it may take longer than all of training."""
         before = steps()
         until(lambda: steps() - before, "a checkpoint")
+        send(job, signal.SIGSTOP)
 
     # It is allowed less memory than it asked for and needs.
     until(lambda: len(jobs()) == 1, "a submission")
@@ -221,33 +224,36 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
     assert 1.5 * memory < more <= 2 * memory
     assert asked(jobs()[1]) == (more, minutes)
 
-    gets_on()
+    gets_on(jobs()[1])
     slurm_says("scontrol", "update", f"jobid={jobs()[1]}", "TimeLimit=1")  # which is over, or soon will be
+    until(lambda: pending(jobs()[1], signal.SIGUSR1), "the signal before the time limit")
+    send(jobs()[1], signal.SIGCONT)
     until(lambda: len(jobs()) == 3, "the job again, after its time limit")
     assert state(jobs()[1]) in ("TIMEOUT", "FAILED")
     assert asked(jobs()[2]) == (more, 2 * minutes)
 
-    gets_on()
+    gets_on(jobs()[2])
     slurm_says("scancel", jobs()[2])
     until(lambda: len(jobs()) == 4, "the job again, after it was cancelled")
     last = jobs()[3]
 
-    gets_on()
+    gets_on(last)
     urgent = ["--partition=high", "--exclusive", "--nodes=2", "--output=/dev/null", "--wrap", "sleep 1"]
     slurm_says("sbatch", "--mem=0", *urgent)
     until(lambda: state(last) != "RUNNING", "the preemption")
     until(lambda: state(last) == "RUNNING", "the job again, after its preemption")
 
-    gets_on()
+    gets_on(last)
     node = slurm_says("squeue", "--noheader", "--jobs", last, "--format=%N")
     kill_node(slurm, node, last)
     until(lambda: state(last) == "RUNNING", "the job on the other node")
     assert slurm_says("squeue", "--noheader", "--jobs", last, "--format=%N") != node
 
-    gets_on()
+    gets_on(last)
     study.process.kill()
     study.process.wait()
     assert state(last) == "RUNNING"
+    send(last, signal.SIGCONT)
     waited = subprocess.run(
         [sys.executable, "-m", "scripts.slurm_wait", "--directory", str(folder)],
         cwd=ROOT,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -69,11 +70,11 @@ def alive(pid: int) -> bool:
         return False
 
 
-def start_server(folder: Path) -> tuple[subprocess.Popen, Path]:
+def start_server(folder: Path, root: Path = ROOT) -> tuple[subprocess.Popen, Path]:
     """Start a worker and wait until it listens."""
     path = folder / "worker socket"
-    environment = {**PLAIN, "PYTHONPATH": str(ROOT)}
-    server = subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=ROOT)
+    environment = {**PLAIN, "PYTHONPATH": str(root)}
+    server = subprocess.Popen([sys.executable, "-m", "stilts.worker.server", str(path)], env=environment, cwd=root)
     wait_for(lambda: path.exists() or server.poll() is not None, "the worker", 60)
     assert server.poll() is None
     return server, path
@@ -241,6 +242,72 @@ def test_edits_of_the_project_are_seen_by_the_next_job(worker, tmp_path):
     (project / "stilts" / "__init__.py").write_text("from stilts import colour\ncolour.NAME = 'set by the package'\n")
     colours.append(json.loads(finish(client(worker[1], project, "show"))[1])["colour"])
     assert colours == ["red", "green as grass", "set by the package"]
+
+
+LOOK = """
+import sys
+loaded = "stilts.metrics.qa" in sys.modules
+from stilts.metrics import qa
+from stilts.provenance.code import code_files
+print(loaded, getattr(qa, "COLOUR", None), code_files("scripts.score").get("stilts/metrics/qa.py"))
+"""
+
+
+def test_code_that_the_worker_imported_is_used_until_it_is_edited(tmp_path):
+    project = tmp_path / "clone"
+    for name in ("stilts", "scripts", "envs"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "scripts" / "job.py").write_text(LOOK)
+    server, path = start_server(tmp_path, project)
+
+    def look(cwd: Path = tmp_path) -> list[str]:
+        status, out, err = finish(client(path, project, cwd=cwd))
+        assert (status, err) == (0, "")
+        return out.split()
+
+    try:
+        first = look()
+        assert first[:2] == ["True", "None"], "the worker's import was not used"
+        assert look() == first
+        code = project / "stilts" / "metrics" / "qa.py"
+        before = code.stat()
+        text = code.read_text()
+        code.write_text(text + "COLOUR = 'red'\n")
+        edited = look()
+        assert edited[:2] == ["False", "red"]
+        assert edited[2] != first[2], "the digest is that of the code that runs"
+        code.write_text(text)
+        assert look() == ["False", "None", first[2]], "by its date the file may hold anything"
+        os.utime(code, ns=(before.st_atime_ns, before.st_mtime_ns))
+        assert look() == first
+        # A new package hides a module of the same name, a folder of its own the whole project.
+        (project / "stilts" / "metrics" / "qa").mkdir()
+        (project / "stilts" / "metrics" / "qa" / "__init__.py").write_text(text + "COLOUR = 'blue'\n")
+        assert finish(client(path, project))[1].split()[:2] == ["False", "blue"]
+        shutil.rmtree(project / "stilts" / "metrics" / "qa")
+        near = write_project(tmp_path / "near", "green")
+        assert finish(client(path, project, "show", cwd=near))[1].count('"colour": "green"') == 1
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+def test_a_worker_of_broken_code_leaves_it_to_the_job_to_say_so(tmp_path):
+    project = tmp_path / "clone"
+    for name in ("stilts", "scripts", "envs"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    (project / "stilts" / "metrics" / "qa.py").write_text("def broken(:\n")
+    server, path = start_server(tmp_path, project)
+    command = [sys.executable, "-S", "-E", str(CLIENT), "-m", "scripts.score"]
+    environment = {**PLAIN, "PYTHONPATH": str(project), "STILTS_WORKER": str(path)}
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=tmp_path)
+        assert done.returncode == 1
+        assert "SyntaxError" in done.stderr
+        assert "qa.py" in done.stderr
+    finally:
+        server.terminate()
+        server.wait(20)
 
 
 def test_a_real_job_gives_the_same_bytes_in_the_worker(worker, tmp_path):

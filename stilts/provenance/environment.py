@@ -56,8 +56,14 @@ def unlocked(rule: str, root: Path = ROOT) -> list[tuple[str, str, str]]:
     A local build (2.13.0+cpu) is its version's.
     """
     locked = locked_versions(root)
-    here = {p: metadata.version(p).split("+")[0] for p in PACKAGES[rule]}
+    here = {p: version(p).split("+")[0] for p in PACKAGES[rule]}
     return [(p, v, locked[p]) for p, v in here.items() if v != locked[p].split("+")[0]]
+
+
+@cache
+def version(package: str) -> str:
+    """Return the installed version of a package; reading it takes a millisecond."""
+    return metadata.version(package)
 
 
 @cache

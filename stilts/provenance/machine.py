@@ -7,12 +7,12 @@ import platform
 import re
 import resource
 import sys
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from stilts.errors import UserError
 from stilts.provenance.energy import energy_counter, joules
+from stilts.provenance.environment import version
 
 
 def _device() -> str:
@@ -69,7 +69,7 @@ def environment() -> dict[str, Any]:
         "pyarrow",
         "pandas",
     )
-    versions = {n: metadata.version(n.replace("_", "-")) for n in names if n in sys.modules}
+    versions = {n: version(n.replace("_", "-")) for n in names if n in sys.modules}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "device": _device(),

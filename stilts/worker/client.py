@@ -1,18 +1,18 @@
 """Run `python ARGS...` in the resident worker if there is one, else as an ordinary process.
 
-Called by the workflow as `python -S -E client.py -m scripts.<rule> ...`; imports next to nothing. The worker forks a
-child with this process's files, folder and environment; its exit status becomes ours, and the child dies with us.
-SIGTERM and SIGUSR1 are passed on. Ctrl-C reaches the child by itself, so it is only waited for.
+Called by the workflow as `python -S -E client.py -m scripts.<rule> ...`. The worker forks a child with this process's
+files, folder and environment; its exit status becomes ours, and the child dies with us. SIGTERM and SIGUSR1 are passed
+on. Ctrl-C reaches the child by itself, so it is only waited for.
+
+Every job starts with one of these, so it imports modules in C alone: `socket` and `signal` make enumerations of all
+they name, which with `json` takes longer than Python's start.
 """
 
 from __future__ import annotations
 
-import array
-import contextlib
-import json
+import _signal
+import _socket
 import os
-import signal
-import socket
 import sys
 
 
@@ -22,11 +22,12 @@ def main(argv: list[str]) -> int:
     connection = _connect(path) if argv[:1] == ["-m"] else None
     if connection is None:
         os.execv(sys.executable, [sys.executable, *argv])
-    request = json.dumps({"argv": argv[1:], "cwd": os.getcwd(), "env": dict(os.environ)}).encode()
-    files = array.array("i", [0, 1, 2])
-    header = len(request).to_bytes(8, "big")
+    # Neither arguments nor variables can hold a NUL.
+    variables = [f"{name}={value}" for name, value in os.environ.items()]
+    request = os.fsencode("\0".join([os.getcwd(), str(len(argv) - 1), *argv[1:], *variables]))
+    files = b"".join(file.to_bytes(4, sys.byteorder) for file in (0, 1, 2))
     try:
-        connection.sendmsg([header], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, files)])
+        connection.sendmsg([len(request).to_bytes(8, "big")], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, files)])
         connection.sendall(request)
         _pass_on(connection)
         status = connection.recv(1)
@@ -38,20 +39,22 @@ def main(argv: list[str]) -> int:
     return status[0]
 
 
-def _pass_on(connection: socket.socket) -> None:
+def _pass_on(connection: _socket.socket) -> None:
     def pass_on(number: int, _: object) -> None:
-        with contextlib.suppress(OSError):  # the job just ended
+        try:
             connection.send(bytes([number]))
+        except OSError:
+            return  # the job just ended
 
-    for number in (signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, pass_on)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (_signal.SIGTERM, _signal.SIGUSR1):
+        _signal.signal(number, pass_on)
+    _signal.signal(_signal.SIGINT, _signal.SIG_IGN)
 
 
-def _connect(path: str) -> socket.socket | None:
+def _connect(path: str) -> _socket.socket | None:
     if not path:
         return None
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
     try:
         connection.connect(path)
     except OSError:

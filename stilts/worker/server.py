@@ -3,7 +3,7 @@
 Usage: python -m stilts.worker.server SOCKET   (started and stopped by the workflow; ends with whoever started it)
 
 Importing torch costs seconds of CPU time a process, more than many of the study's jobs compute. A forked child starts
-in milliseconds. Only third-party packages are imported here: a child reads the project's own code afresh.
+in milliseconds. The project's own code is imported as well; a child reads it afresh once any of its files was edited.
 """
 
 from __future__ import annotations
@@ -11,9 +11,7 @@ from __future__ import annotations
 import array
 import contextlib
 import ctypes
-import gc
 import importlib
-import json
 import os
 import runpy
 import selectors
@@ -22,6 +20,8 @@ import socket
 import sys
 import traceback
 from dataclasses import dataclass
+
+from stilts.worker import preload
 
 PATIENCE = 10.0  # seconds a client may take to say what it wants
 PASSED_ON = (signal.SIGTERM, signal.SIGUSR1)  # a client sends the number of a signal that it got
@@ -39,7 +39,9 @@ class Job:
 
 def serve(path: str) -> None:
     """Answer clients until the starting process ends or SIGTERM comes; then stop the jobs and tell their clients."""
-    _import_heavy()
+    preload.import_packages()
+    preload.import_project()
+    preload.freeze()
     selector = selectors.DefaultSelector()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(path)
@@ -72,20 +74,6 @@ def serve(path: str) -> None:
                 _attend(selector, jobs, *key.data)
 
 
-def _import_heavy() -> None:
-    import numpy  # noqa: F401
-    import pandas  # noqa: F401  (pyarrow imports it at the first conversion)
-    import pyarrow.parquet  # noqa: F401
-    import pydantic
-    import safetensors.torch  # noqa: F401
-    import tokenizers  # noqa: F401
-    import torch  # noqa: F401
-
-    pydantic.create_model("Any", value=(int, ...))  # pydantic imports its parts at the first model
-    gc.collect()
-    gc.freeze()  # keeps the shared pages shared
-
-
 def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict[int, Job]) -> None:
     client, _ = listener.accept()
     client.settimeout(PATIENCE)
@@ -114,7 +102,7 @@ def _start(listener: socket.socket, selector: selectors.BaseSelector, jobs: dict
 
 
 def _receive(client: socket.socket, files: array.array) -> dict:
-    """Return the request; the descriptors that come with it are appended to `files`."""
+    """Return folder, arguments and environment of a job; the descriptors that come along are appended to `files`."""
     header, ancillary, _, _ = client.recvmsg(8, socket.CMSG_SPACE(3 * files.itemsize))
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
@@ -127,7 +115,9 @@ def _receive(client: socket.socket, files: array.array) -> dict:
         if not part:
             raise ValueError("a request broke off")
         body += part
-    return json.loads(body)
+    cwd, count, *rest = os.fsdecode(body).split("\0")
+    arguments, variables = rest[: int(count)], rest[int(count) :]
+    return {"cwd": cwd, "argv": arguments, "env": dict(v.split("=", 1) for v in variables)}
 
 
 def _attend(selector: selectors.BaseSelector, jobs: dict[int, Job], pid: int, what: str) -> None:
@@ -200,11 +190,11 @@ def _run(request: dict, files: array.array) -> None:
 
 
 def _look_like_new(request: dict) -> None:
-    """Import from where `python -m` would, and nothing of the project as the worker itself once saw it."""
+    """Import from where `python -m` would, and nothing of the project as it no longer is."""
     own = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     sys.path[:] = [request["cwd"], *own, *PLAIN_PATH]
-    for name in [n for n in sys.modules if n.partition(".")[0] in ("stilts", "scripts")]:
-        del sys.modules[name]
+    if not preload.is_current(request["cwd"], own):
+        preload.forget()
     importlib.invalidate_caches()
 
 
