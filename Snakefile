@@ -47,6 +47,7 @@ rule all:
 onstart:
     hold_lock()
     explain()
+    look_when_a_job_ends()
     start_worker()
 
 

@@ -26,6 +26,17 @@ elif threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
+def look_when_a_job_ends():
+    """Take back Snakemake's default limit of 100 jobs a second, which no study reaches.
+
+    Under a limit it sets a timer whenever it looks at the ready jobs, to look again in a second, and again; the timers
+    of hundreds of jobs keep a core busy.
+    """
+    limit = workflow.scheduling_settings.max_jobs_per_timespan
+    if limit is not None and (limit.max_jobs, limit.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 def explain():
     """Say before the first job what will run, and why; what goes wrong here costs a note, never the run."""
     try:

@@ -125,22 +125,12 @@ def kill_node(base: Path, node: str, job: str) -> None:
     _run("scontrol", "update", f"nodename={node}", "state=down", "reason=dead")
 
 
-def send(job: str, number: signal.Signals) -> None:
-    """Send a signal to all processes of a job, past SLURM: SIGSTOP holds it where it is, SIGCONT lets it go on."""
+def send(job: str, number: signal.Signals, where: str = "") -> None:
+    """Send a signal to all processes of a job whose command line has a text in it, past SLURM."""
     for process in _processes(job):
-        with suppress(OSError):
-            os.kill(int(process.name), number)
-
-
-def pending(job: str, number: signal.Signals) -> bool:
-    """Return whether a process of a job that is held has yet to hear a signal that was sent to it."""
-    masks = [
-        int(line.split()[1], 16)
-        for process in _processes(job)
-        for line in _read(process / "status").splitlines()
-        if line.startswith((b"SigPnd:", b"ShdPnd:"))
-    ]
-    return any(mask >> (number - 1) & 1 for mask in masks)
+        if where.encode() in _read(process / "cmdline"):
+            with suppress(OSError):
+                os.kill(int(process.name), number)
 
 
 def _processes(job: str) -> list[Path]:

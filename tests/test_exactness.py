@@ -98,9 +98,10 @@ def test_packed_is_padded_is_in_pieces(parts, kind, call, monkeypatch, tmp_path)
     if kind == "masked_lm":  # the output matrix is ours, the input matrix theirs
         tied = "0.embeddings.word_embeddings.weight"
         wanted[tied] = wanted[tied] + encoder.embeddings.word_embeddings.weight.grad
-    for budget in (10**6, 150, 1):
+    for budget, shapes in ((10**6, "many"), (150, "many"), (1, "many"), (10**6, "few")):
         modules.zero_grad(set_to_none=True)
         monkeypatch.setattr(loop, "MICRO_BATCH", budget)
+        monkeypatch.setenv(layout.SWITCH, shapes)
         before = part.work.tokens
         value = loop._backward(encoder, part, chosen)
         assert value == pytest.approx(summed.item() / count, abs=1e-6, rel=1e-6)
@@ -122,10 +123,12 @@ def each_alone(qkv: torch.Tensor, sizes: list[int], count: int) -> torch.Tensor:
     return torch.cat(done)
 
 
+@pytest.mark.parametrize("shapes", ["many", "few"])
 @pytest.mark.parametrize("way", [attend_padded, attend_nested], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("sizes", SIZES, ids=str)
-def test_attention_is_the_formula_in_each_sequence(way, sizes, monkeypatch):
+@pytest.mark.parametrize("sizes", [*SIZES, [40] * 9], ids=str)
+def test_attention_is_the_formula_in_each_sequence(way, sizes, shapes, monkeypatch):
     monkeypatch.setattr(layout, "CALL", 500)
+    monkeypatch.setenv(layout.SWITCH, shapes)
     torch.manual_seed(0)
     flat = Layout(torch.tensor(sizes))
     qkv = torch.randn(flat.rows, 24, requires_grad=True)

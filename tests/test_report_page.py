@@ -246,6 +246,24 @@ def test_the_answer_is_that_of_the_claims(tmp_path):
     assert "too few for an interval" not in text
 
 
+def test_a_measurement_that_tells_nothing_apart_is_marked(tmp_path):
+    def cost(point, cost, value, note=""):
+        plain = {"backbone": "mini", "target": "pawsx", "layer": "", "language": "mean"}
+        return {**plain, "point": point, "cost": cost, "value": value, "note": note}
+
+    noisy = "the machine was too noisy: two identical arms differ by 9%"
+    rows = [
+        cost("dfull-lfull-fp32", "latency_p50", "0.002"),
+        cost("dfull-lfull-int8", "latency_p50", "0.0021", f"{noisy}; within the spread of dfull-lfull-fp32"),
+        cost("dfull-lfull-int8", "energy_above_idle", "1.5", "idle 70 W"),
+        cost("d2-lfull-fp32", "latency_p50", "0.001", noisy),
+    ]
+    text = text_of(page_of(tmp_path, budget={"costs/costs": rows}))
+    assert "latency p50, ms energy above idle, J dfull-lfull-fp32 2 –" in text
+    assert "dfull-lfull-int8 2.1 ≈? 1.5 d2-lfull-fp32 1 ? –" in text
+    assert "≈: no further from the first point’s than two identical arms" in text
+
+
 def test_one_seed_and_one_recipe(tmp_path):
     text = text_of(page_of(tmp_path, scores(seeds=(1,)), seeds=[1]))
     assert "There is one seed only" in text

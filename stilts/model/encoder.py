@@ -11,7 +11,10 @@ No layer sees padding but a few rows behind the sequences; how attention lays th
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache
 from typing import Any
 
 import torch
@@ -22,6 +25,9 @@ from stilts.errors import UserError
 from stilts.model.attention import attend
 from stilts.model.layout import Layout
 from stilts.model.linear import Linear, linear
+
+SWITCH = "STILTS_COMPILE"
+MODES = ("default", "reduce-overhead", "max-autotune")  # torch.compile's
 
 
 @dataclass(frozen=True)
@@ -132,15 +138,12 @@ class Projection(nn.Module):
 
 
 class Attention(nn.Module):
-    """Self-attention and its output projection."""
+    """Self-attention and its output projection, which `Layer` calls."""
 
     def __init__(self, config: EncoderConfig):
         super().__init__()
         self.self = SelfAttention(config)
         self.output = Projection(config.hidden_size, config)
-
-    def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
-        return self.output(self.self(x, layout, dropout), x, dropout)
 
 
 class Intermediate(nn.Module):
@@ -164,8 +167,26 @@ class Layer(nn.Module):
         self.output = Projection(config.intermediate_size, config)
 
     def forward(self, x: Tensor, layout: Layout, dropout: float) -> Tensor:
-        x = self.attention(x, layout, dropout)
+        return row_by_row()(self, self.attention.self(x, layout, dropout), x, dropout)
+
+    def after_attention(self, mixed: Tensor, x: Tensor, dropout: float) -> Tensor:
+        """Return the layer's states from what attention mixed and the states it read; no row reads another."""
+        x = self.attention.output(mixed, x, dropout)
         return self.output(self.intermediate(x), x, dropout)
+
+
+def row_by_row() -> Callable[[Layer, Tensor, Tensor, float], Tensor]:
+    """Return how what follows attention is computed: as written, or compiled in the mode that STILTS_COMPILE names."""
+    mode = os.environ.get(SWITCH)
+    return _compiled(mode) if mode else Layer.after_attention
+
+
+@cache
+def _compiled(mode: str) -> Callable[[Layer, Tensor, Tensor, float], Tensor]:
+    if mode not in MODES:
+        raise UserError(f"{SWITCH}={mode} in the environment: choose one of {', '.join(MODES)}, or leave it out")
+    torch._dynamo.config.recompile_limit = 64  # one for each number of rows (see Layout), precision, training or not
+    return torch.compile(Layer.after_attention, fullgraph=True, dynamic=False, mode=mode)
 
 
 class Encoder(nn.Module):

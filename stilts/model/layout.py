@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
 
+SWITCH = "STILTS_SHAPES"
 ROWS = 32  # states are computed in multiples of so many rows: kernels are made for few shapes, and made once
+STEPS = 8  # numbers of rows between a power of two and the next, where there are few
 CALL = 4000  # work of one call of the attention kernel, in the units of `_work`
 
 
@@ -17,13 +20,16 @@ class Layout:
 
     lengths: [B] tokens of each sequence, on the CPU; device: where the batch lies. Attributes: `starts` [B] index of
     each first token, `positions` [N] index inside the sequence, `rows`: N and at least one row more, which belongs to
-    no sequence, up to a multiple of ROWS.
+    no sequence, up to a multiple of ROWS. On a GPU, and elsewhere with STILTS_SHAPES=few in the environment (many: not
+    on a GPU either), up to one of STEPS numbers an octave: at most an eighth more, and batches share their shapes.
     """
 
     def __init__(self, lengths: Tensor, device: torch.device | str = "cpu"):
         self.sizes, self.device = lengths.numpy(), torch.device(device)
         self.batch, self.longest, self.total = len(lengths), int(lengths.max()), int(lengths.sum())
-        self.rows = (self.total // ROWS + 1) * ROWS
+        few = os.environ.get(SWITCH, "many" if self.device.type == "cpu" else "few") == "few"
+        step = max(ROWS, 2 ** (self.total.bit_length() - 1) // STEPS) if few else ROWS
+        self.rows = (self.total // step + 1) * step
         first = self.sizes.cumsum() - self.sizes
         self.first, self.place = first, np.arange(self.total) - first.repeat(self.sizes)
         self.lengths, self.starts, self.positions = (self._there(x) for x in (self.sizes, first, self.place))
@@ -44,6 +50,16 @@ class Layout:
     def flatten(self, block: Tensor) -> Tensor:
         """Return flat [N, ...] from [B, T, ...]; the inverse of `pad`."""
         return block.flatten(0, 1).index_select(0, self.index)
+
+    @cached_property
+    def pieces(self) -> tuple[Tensor, int, int]:
+        """Where each sequence begins, then the rows behind them in pieces no longer than the longest, then the end;
+        the shortest and the longest of them all.
+        """
+        behind = np.arange(self.total, self.rows, self.longest)
+        offsets = np.concatenate([self.first, behind, [self.rows]])
+        sizes = np.diff(offsets)
+        return self._there(offsets), int(sizes.min()), int(sizes.max())
 
     @cached_property
     def blocks(self) -> Blocks:

@@ -198,8 +198,9 @@ class Works:
 
     def _profile_budget(self, backbone: str, target: str) -> Work:
         points = [self._predict(backbone, target, point) for point in self.study.points_of(target)]
-        # Some 15 s a point, whatever the model: queries one by one, and energy over a window.
-        return Work(sum(p.flops for p in points), 3e5 * len(points), max(p.memory for p in points))
+        # Queries one by one: about a second a point. Where a device counts energy, windows besides: some 15 s.
+        moment = 3e5 if self.study.config.runtime.gpus else 2e4
+        return Work(sum(p.flops for p in points), moment * len(points), max(p.memory for p in points))
 
     def _embed(self, backbone: str, target: str) -> Work:
         rows, layers = self._sentences(backbone, target)
@@ -219,9 +220,8 @@ class Works:
         languages = max(len(self.study.languages(target)) - 1, 1)
         one = rows / languages / 2
         states, hidden = self._states(layers, backbone), self.shape(backbone).hidden
-        ways = 4 if self.study.task(target).kind == "bitext_mining" else 2
         memory = PROGRAM + 2 * one * hidden * 4 * states / 1e6
-        return Work(ways * languages * one * one * hidden * states, rows, memory, rows * 20 * states)
+        return Work(2 * languages * one * one * hidden * states, rows, memory, rows * 20 * states)
 
     def _sentences(self, backbone: str, target: str) -> tuple[float, list[int] | str]:
         size = self.sizes.of(target, "test", backbone)

@@ -14,6 +14,9 @@ from stilts.errors import UserError
 from stilts.provenance.energy import energy_counter, joules
 from stilts.provenance.environment import version
 
+# Other ways to compute the same up to rounding (docs/performance.md).
+SWITCHES = ("STILTS_ATTENTION", "STILTS_SHAPES", "STILTS_COMPILE", "STILTS_LINEAR", "STILTS_ADAMW")
+
 
 def _device() -> str:
     """Return the name of the GPU that the job used, or "cpu"."""
@@ -57,7 +60,7 @@ class Meter:
 
 
 def environment() -> dict[str, Any]:
-    """Return what ran this job: versions of the packages already imported, the machine, the attempt."""
+    """Return what ran this job: versions of the packages already imported, switches in the environment, the machine."""
     names = (
         "torch",
         "tokenizers",
@@ -70,9 +73,11 @@ def environment() -> dict[str, Any]:
         "pandas",
     )
     versions = {n: version(n.replace("_", "-")) for n in names if n in sys.modules}
+    switches = {name: os.environ[name] for name in SWITCHES if name in os.environ}
     return {
         "versions": {"python": platform.python_version(), **versions},
         "device": _device(),
         **_driver(),
+        **({"switches": switches} if switches else {}),
         "machine": {"system": platform.platform(), "processor": platform.machine(), "cores": os.cpu_count()},
     }

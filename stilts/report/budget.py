@@ -17,7 +17,9 @@ COSTS = {
     "throughput": ("examples a second", 1.0),
     "memory_peak": ("peak memory, MB", 1e-6),
     "energy": ("energy, J", 1.0),
+    "energy_above_idle": ("energy above idle, J", 1.0),
 }
+MARKS = {"within the spread of": "≈", "too noisy": "?"}  # by what a measurement's note says
 VERDICTS = {"reproduced": ("✓", "yes"), "contradicted": ("✗", "no"), "not testable here": ("?", "")}
 
 
@@ -217,7 +219,8 @@ def _place(row: Row) -> tuple[str, str]:
 def _cost(row: Row | None, name: str) -> str:
     if not row or not row["value"]:
         return "–"
-    return f"{float(row['value']) * COSTS[name][1]:.3g}"
+    marks = "".join(mark for words, mark in MARKS.items() if words in row["note"])
+    return f"{float(row['value']) * COSTS[name][1]:.3g} {marks}".strip()
 
 
 def _minus(text: str) -> str:

@@ -190,7 +190,8 @@ missing is not printed.</p>
 
 {% if costs %}
 <h2 id="costs">What does an example cost at inference?</h2>
-<p>Mean over languages, by budget point (depth, max length, precision); a dash is a measurement that is not there, and
+<p>Mean over languages, by budget point (depth, max length, precision). ≈: no further from the first point’s than two
+identical arms from each other; ?: the machine was too noisy; a dash: not measured.
 <a href="../costs/costs.csv">costs.csv</a> says why, with the spread of each measurement.</p>
 {% for table in costs %}{% if loop.index == 2 %}<details><summary>Other targets ({{ costs|length - 1 }})</summary>{%
 endif %}
