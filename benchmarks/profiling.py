@@ -1,8 +1,9 @@
 """Latencies as `profile_budget` takes them, against 10,000 queries; five queries without warm-up beside.
 
-The reference answers the same queries again and again in the same process, in turns with ours, so that what differs is
-the clock alone and not which sentences were drawn. Five queries of a model that was just made, the first of them
-included, are what common tools report percentiles of. Also: how far two identical arms differ in CPU time.
+The reference answers the same queries again and again in the same process, fifteen of its own after each of ours, so
+that neither which sentences were drawn nor how fast the machine was at that minute differs. Five queries of a model
+that was just made, the first of them included, are what common tools report percentiles of. Also: how far two identical
+arms differ in CPU time.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import torch
 
 from benchmarks.compare import run_row
 from benchmarks.sentences import LABELS, Sentences, config_of
-from stilts.budget.profile import NOISY, Arm, latencies, measure_queries
+from stilts.budget.profile import NOISY, WARM_UP, Arm, latencies, measure_queries
 from stilts.model.device import best_device, prepare_torch
 from stilts.model.encoder import Encoder, Layout, initialise
 from stilts.model.heads import build_head
@@ -29,7 +30,7 @@ SIZES = {
     "length": 39,
     "queries": 662,
     "reference": 10_000,
-    "repeats": 20,
+    "repeats": 5,
 }
 PERCENTS = (50, 90, 99)
 
@@ -60,33 +61,36 @@ def measure(
     """Return the seconds of 1,000 queries of all sides, and how far their percentiles are from the reference's."""
     prepare_torch(1)
     sentences = Sentences(queries // 2, length, np.arange(5, vocabulary))
-    steady = arm_of(layers, hidden, vocabulary, sentences)
-    measure_queries([steady], queries)
-    many: list[float] = []
-    sides: dict[str, list[np.ndarray]] = {"five queries": [], "ours": []}
-    cpu: dict[str, list[float]] = {"the reference": [], "five queries": [], "ours": []}
+    steady, each, many = arm_of(layers, hidden, vocabulary, sentences), round(reference / queries), []
+
+    def others(i: int) -> tuple[float, ...]:
+        took = [sum(steady.query((each * i + k) % len(sentences))) for k in range(each)]
+        many.extend(took)
+        return 0.0, 0.0, sum(took)
+
+    sides: dict[str, list[np.ndarray]] = {"the reference": [], "five queries": [], "ours": []}
+    cpu: dict[str, list[float]] = {side: [] for side in sides}
     noisy: list[bool] = []
     twins: dict[int, list[float]] = {queries: [], 64: []}
-    for turn in range(repeats):
-        start = time.process_time()
-        part = range(turn * reference // repeats, (turn + 1) * reference // repeats)
-        many += [sum(steady.query(i % len(sentences))) for i in part]
-        cpu["the reference"].append((time.process_time() - start) / len(part))
-        for n, differences in twins.items():
+    for _ in range(repeats):
+        beside = Arm("the reference", others, lambda: None, len(sentences))
+        many.clear()
+        for n, arms in ((queries, [steady, beside]), (64, [steady])):
             steady.seconds, steady.cpu, steady.waited = [[], []], [0.0, 0.0], 0.0
-            measure_queries([steady], n)
-            differences.append(max(steady.cpu) / min(steady.cpu) - 1)
+            measure_queries(arms, n)
+            twins[n].append(max(steady.cpu) / min(steady.cpu) - 1)
             if n == queries:
                 sides["ours"].append(_percentiles([sum(q) for twin in steady.seconds for q in twin]))
-                cpu["ours"].append(sum(steady.cpu) / queries)
+                sides["the reference"].append(_percentiles(many[WARM_UP * each :]))
+                cpu["ours"].append(sum(steady.cpu) / n)
+                cpu["the reference"].append(sum(beside.cpu) / n / each)
                 noisy.append("noisy" in latencies(steady.seconds, steady.cpu, steady.waited)[0].note)
         cold = arm_of(layers, hidden, vocabulary, sentences)
         start = time.process_time()
         sides["five queries"].append(_percentiles([sum(cold.query(i)) for i in range(5)]))
         cpu["five queries"].append((time.process_time() - start) / 5)
-    truth = _percentiles(many)
-    errors = {side: np.abs(np.asarray(found) / truth - 1) for side, found in sides.items()}
-    sides["the reference"] = [truth]
+    truth = np.asarray(sides["the reference"])
+    errors = {side: np.abs(np.asarray(sides[side]) / truth - 1) for side in ("five queries", "ours")}
     seconds = {s: {"cpu": 1e3 * median(c), "wall": 1e3 * float(np.median(sides[s], axis=0)[0])} for s, c in cpu.items()}
     ours = seconds["ours"]
     figures = {
@@ -102,7 +106,7 @@ def measure(
             float(np.mean(np.asarray(differences) <= NOISY)), 3
         )
     return {
-        "checked": f"{repeats} runs of {queries} queries against {len(many)}",
+        "checked": f"{repeats} times {queries} queries against {each * queries} of a reference between them",
         "seconds": {s: {c: round(v, 4) for c, v in of.items()} for s, of in seconds.items()},
         "ratios": {s: {c: round(v / ours[c], 3) for c, v in of.items()} for s, of in seconds.items() if s != "ours"},
         "repeats": repeats,
