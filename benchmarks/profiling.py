@@ -97,18 +97,26 @@ def measure(
         f"error of p{p}, {side}, {what}": round(float(of(errors[side][:, k])), 4)
         for side in errors
         for k, p in enumerate(PERCENTS)
-        for what, of in (("median", np.median), ("largest", np.max))
+        for what, of in (("median", np.median), ("largest", np.max))[: 1 + (side == "ours")]
     }
     figures["runs that call the machine too noisy"] = sum(noisy)
     for n, differences in twins.items():
-        figures[f"CPU time of two identical arms, {n} queries, median difference"] = round(median(differences), 4)
-        figures[f"CPU time of two identical arms, {n} queries, share within {NOISY:.0%}"] = round(
-            float(np.mean(np.asarray(differences) <= NOISY)), 3
-        )
+        name = "CPU time of two identical arms" + (f", {n} queries" if n != queries else "")
+        figures[f"{name}, median difference"] = round(median(differences), 4)
+        figures[f"{name}, share within {NOISY:.0%}"] = round(float(np.mean(np.asarray(differences) <= NOISY)), 3)
+    turns = {s: {"cpu": cpu[s], "wall": [percentiles[0] for percentiles in sides[s]]} for s in sides}
+    spread = {
+        s: {
+            c: [round(float(end(np.divide(t, turns["ours"][c]))), 3) for end in (np.min, np.max)] for c, t in of.items()
+        }
+        for s, of in turns.items()
+        if s != "ours"
+    }
     return {
         "checked": f"{repeats} times {queries} queries against {each * queries} of a reference between them",
         "seconds": {s: {c: round(v, 4) for c, v in of.items()} for s, of in seconds.items()},
         "ratios": {s: {c: round(v / ours[c], 3) for c, v in of.items()} for s, of in seconds.items() if s != "ours"},
+        "spread": spread,
         "repeats": repeats,
         "figures": figures,
     }
