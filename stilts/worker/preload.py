@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-FOLDERS = ("stilts", "scripts", "envs")
+PACKAGES = ("stilts", "scripts")
+FOLDERS = (*PACKAGES, "envs")
 # The rules with many jobs. Their scripts' imports, code digests and package versions cost as much as many a job.
 SCRIPTS = ("prepare", "tokenize", "train_intermediate", "train_target", "predict", "embed", "mine", "score")
 LOADED: dict[str, tuple[int, int, int]] = {}  # the stamps of the project's files as they were imported
@@ -56,7 +57,7 @@ def import_project() -> None:
 
 def is_current(cwd: str, paths: list[str]) -> bool:
     """Return whether a job that imports from a folder, then from `paths`, would import just what is here already."""
-    near = [os.path.join(cwd, name + end) for name in FOLDERS for end in ("", ".py")] if cwd != str(PROJECT) else []
+    near = [os.path.join(cwd, name + end) for name in PACKAGES for end in ("", ".py")] if cwd != str(PROJECT) else []
     at_home = paths[:1] == [str(PROJECT)] and not any(map(os.path.exists, near))
     return at_home and bool(LOADED) and _stamps(LOADED) == LOADED
 
@@ -74,7 +75,7 @@ def freeze() -> None:
 
 
 def _own() -> list[str]:
-    return [n for n in sys.modules if n.partition(".")[0] in ("stilts", "scripts")]
+    return [n for n in sys.modules if n.partition(".")[0] in PACKAGES]
 
 
 def _stamps(paths: Iterable[str]) -> dict[str, tuple[int, int, int]]:
