@@ -1,4 +1,4 @@
-"""How a batch is computed changes nothing: blocks, nested tensors, chunks, oneDNN, precision, memory that is short."""
+"""How a batch is computed changes nothing: packing, pieces, chunks, oneDNN, precision, memory that is short."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from stilts.errors import UserError
 from stilts.model import heads, layout, linear, loss, precision
-from stilts.model.attention import attend, attend_nested, attend_padded
 from stilts.model.heads import DualHead, MaskedLMHead, build_head
 from stilts.model.layout import Layout
 from stilts.predict.infer import in_batches, run_head
@@ -26,7 +23,6 @@ from tests.engine_case import TRAINED, WORDS, make_tokenizer, padded, random_enc
 from tests.test_model_peers import real, theirs
 
 KINDS = (*TRAINED, "masked_lm", "answer_retrieval")
-SIZES = [[7], [5, 5, 5], [2, 11, 3, 7], [48, 2, 17], [30, 4, 29, 4, 28, 5, 5]]
 
 
 # --- every kind: packed = padded (transformers) = in pieces
@@ -108,100 +104,6 @@ def test_packed_is_padded_is_in_pieces(parts, kind, call, monkeypatch, tmp_path)
         assert part.work.tokens - before == batch.lengths.sum()
         for name, p in modules.named_parameters():
             torch.testing.assert_close(p.grad, wanted[name], atol=1e-5, rtol=1e-4, msg=name)
-
-
-# --- attention
-
-
-def each_alone(qkv: torch.Tensor, sizes: list[int], count: int) -> torch.Tensor:
-    """The formula, one sequence and one head after the other."""
-    done = []
-    for part in qkv.split(sizes):
-        q, k, v = (x.view(len(part), count, -1) for x in part.chunk(3, 1))
-        mixed = [(q[:, h] @ k[:, h].T / q.shape[2] ** 0.5).softmax(1) @ v[:, h] for h in range(count)]
-        done.append(torch.cat(mixed, 1))
-    return torch.cat(done)
-
-
-@pytest.mark.parametrize("shapes", ["many", "few"])
-@pytest.mark.parametrize("way", [attend_padded, attend_nested], ids=lambda f: f.__name__)
-@pytest.mark.parametrize("sizes", [*SIZES, [40] * 9], ids=str)
-def test_attention_is_the_formula_in_each_sequence(way, sizes, shapes, monkeypatch):
-    monkeypatch.setattr(layout, "CALL", 500)
-    monkeypatch.setenv(layout.SWITCH, shapes)
-    torch.manual_seed(0)
-    flat = Layout(torch.tensor(sizes))
-    qkv = torch.randn(flat.rows, 24, requires_grad=True)
-    weight = torch.randn(flat.total, 8)
-    out = way(qkv, flat, 2, 0.0)
-    assert out.shape == (flat.rows, 8)
-    (out[: flat.total] * weight).sum().backward()
-    got, qkv.grad = qkv.grad, None
-    wanted = each_alone(qkv[: flat.total], sizes, 2)
-    (wanted * weight).sum().backward()
-    torch.testing.assert_close(out[: flat.total], wanted, atol=1e-6, rtol=1e-5)
-    torch.testing.assert_close(got, qkv.grad, atol=1e-6, rtol=1e-5)
-    assert not got[flat.total :].any()
-
-
-@pytest.mark.parametrize("way", [attend_padded, attend_nested], ids=lambda f: f.__name__)
-def test_attention_dropout_acts(way):
-    flat = Layout(torch.tensor([9, 14, 3]))
-    qkv = torch.randn(flat.rows, 24)
-    runs = []
-    for seed in (1, 1, 2):
-        torch.manual_seed(seed)
-        runs.append(way(qkv, flat, 2, 0.5)[: flat.total])
-    assert torch.equal(runs[0], runs[1])
-    assert not torch.allclose(runs[0], runs[2])
-    torch.manual_seed(3)
-    mean = torch.stack([way(qkv, flat, 2, 0.5)[: flat.total] for _ in range(300)]).mean(0)
-    torch.testing.assert_close(mean, way(qkv, flat, 2, 0.0)[: flat.total], atol=0.4, rtol=0)
-
-
-@pytest.mark.parametrize("dropout", [0.0, 0.3])
-def test_the_gradient_of_padded_attention_is_that_of_its_values(dropout, monkeypatch):
-    monkeypatch.setattr(layout, "CALL", 100)
-    flat = Layout(torch.tensor([3, 5, 5, 2]))
-    assert len(flat.blocks.shapes) > 1
-
-    def values(qkv: torch.Tensor) -> torch.Tensor:
-        torch.manual_seed(1)  # the same weights are dropped at every call
-        return attend_padded(qkv, flat, 2, dropout)[: flat.total]
-
-    torch.manual_seed(0)
-    assert torch.autograd.gradcheck(values, torch.randn(flat.rows, 12, dtype=torch.double, requires_grad=True))
-
-
-def test_attention_on_a_cpu_is_padded():
-    flat = Layout(torch.tensor([9, 14, 3]))
-    qkv = torch.randn(flat.rows, 24)
-    assert torch.equal(attend(qkv, flat, 2, 0.0), attend_padded(qkv, flat, 2, 0.0))
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.integers(2, 70), min_size=1, max_size=30), st.sampled_from([0, 2000, 10**9]))
-def test_blocks_hold_every_token_once_and_do_not_waste(sizes, call):
-    before, layout.CALL = layout.CALL, call
-    try:
-        flat = Layout(torch.tensor(sizes))
-        blocks = flat.blocks
-    finally:
-        layout.CALL = before
-    assert flat.rows % layout.ROWS == 0
-    assert flat.total < flat.rows <= flat.total + layout.ROWS
-    assert blocks.take[blocks.back[: flat.total]].tolist() == list(range(flat.total))
-    assert (blocks.take[blocks.back[flat.total :]] == flat.total).all()
-    assert sum(n for n, _ in blocks.shapes) == len(sizes)
-    slots = sum(n * longest for n, longest in blocks.shapes)
-    assert len(blocks.take) == slots + 1
-    assert (slots == flat.total) if call == 0 else (slots <= len(sizes) * max(sizes))
-    start = 0
-    for (n, longest), mask in zip(blocks.shapes, blocks.masks, strict=True):
-        real_rows = (blocks.take[start : start + n * longest] < flat.total).view(n, longest)
-        assert real_rows[0].all()
-        assert torch.equal(real_rows, torch.ones(n, longest, dtype=bool) if mask is None else mask[:, 0] == 0)
-        start += n * longest
 
 
 # --- linear layers

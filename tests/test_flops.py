@@ -37,7 +37,7 @@ def test_forward_and_parameters(config, depth, monkeypatch):
 
 def test_padding_is_counted_as_slots(monkeypatch):
     encoder, layout = Encoder(MINI), Layout(torch.tensor([5, 17, 40]))
-    slots = sum(n * longest**2 for n, longest in layout.blocks.shapes)
+    slots = sum(n * longest**2 for n, longest in layout.blocks(4).shapes)
     counted = count(lambda: encoder(torch.zeros(62, dtype=torch.long), Layout(torch.tensor([5, 17, 40]))), monkeypatch)
     assert counted == forward_flops(shape_of(MINI.to_json()), 62 + 1, slots)  # only attention sees the padding
     assert slots >= 5**2 + 17**2 + 40**2

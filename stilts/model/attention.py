@@ -29,60 +29,47 @@ def attend(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:
 
 def attend_padded(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:
     """Attend in padded blocks of sequences of similar length."""
-    return _Blocks.apply(qkv, layout.blocks, heads, dropout)
+    return _Blocks.apply(qkv, layout.blocks(heads), dropout)
 
 
 class _Blocks(torch.autograd.Function):
     """Batched products in every block: short sequences take half the CPU time of torch's fused attention.
 
-    Rows come and go by index, in the backward pass too: every row of a sequence is taken exactly once, and the others
-    get no gradient from above.
+    Rows come and go by index, head by head, and products write where their results are read from next. In the backward
+    pass too: every row of a sequence is taken exactly once, and the others get no gradient from above.
     """
 
     @staticmethod
-    def forward(ctx, qkv: Tensor, blocks: Blocks, heads: int, dropout: float) -> Tensor:
-        slots = qkv.index_select(0, blocks.take)
-        out = slots.new_zeros(len(slots), qkv.shape[1] // 3)
-        ctx.blocks, ctx.heads, ctx.scale, ctx.kept = blocks, heads, 1.0 / (1.0 - dropout), []
-        for ours, mixed, mask in zip(
-            _by_head(slots, blocks, 3, heads), _by_head(out, blocks, 1, heads), blocks.masks, strict=True
-        ):
-            _, n, _, length, size = ours.shape
-            q, k, v = ours.reshape(3, n * heads, length, size)
-            scores = torch.bmm(q.mul_(size**-0.5), k.mT)
-            if mask is not None:
-                scores.view(n, heads * length, length).add_(mask)
+    def forward(ctx, qkv: Tensor, blocks: Blocks, dropout: float) -> Tensor:
+        taken = blocks.take(qkv, 3)
+        mixed, rooms = blocks.room(taken[0], 1)
+        ctx.blocks, ctx.kept = blocks, []
+        ctx.scale, ctx.left_scale = mixed.shape[1] ** -0.5, 1.0 / (1.0 - dropout)
+        for (q, k, v), (room,), mask in zip(taken, rooms, blocks.masks, strict=True):
+            added = q.new_empty(1) if mask is None else mask.to(q.dtype)
+            scores = torch.baddbmm(added, q, k.mT, beta=0 if mask is None else 1, alpha=ctx.scale)
             weights = torch.softmax(scores, -1)
             used, left = torch.native_dropout(weights, dropout, True) if dropout else (weights, None)
-            mixed[0] = torch.bmm(used, v).view(n, heads, length, size)
+            torch.bmm(used.to(v.dtype), v, out=room)
             if ctx.needs_input_grad[0]:
                 ctx.kept.append((q, k, v, weights, used, left))
-        return out.index_select(0, blocks.back)
+        return blocks.back(mixed, 1)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple:
-        slots = grad.index_select(0, ctx.blocks.take)
-        out = slots.new_zeros(len(slots), grad.shape[1] * 3)
-        above, below = _by_head(slots, ctx.blocks, 1, ctx.heads), _by_head(out, ctx.blocks, 3, ctx.heads)
-        for theirs, ours, (q, k, v, weights, used, left) in zip(above, below, ctx.kept, strict=True):
-            slope = theirs.reshape(q.shape)
+        taken = ctx.blocks.take(grad, 1)
+        below, rooms = ctx.blocks.room(taken[0], 3)
+        for (slope,), room, kept in zip(taken, rooms, ctx.kept, strict=True):
+            q, k, v, weights, used, left = kept
             for_weights = torch.bmm(slope, v.mT)
             if left is not None:
-                for_weights = torch.ops.aten.native_dropout_backward(for_weights, left, ctx.scale)
-            for_scores = torch._softmax_backward_data(for_weights, weights, -1, weights.dtype)
-            ours[0] = torch.bmm(for_scores, k).mul_(q.shape[-1] ** -0.5).view(theirs.shape[1:])
-            ours[1] = torch.bmm(for_scores.mT, q).view(theirs.shape[1:])
-            ours[2] = torch.bmm(used.mT, slope).view(theirs.shape[1:])
-        return out.index_select(0, ctx.blocks.back), None, None, None
-
-
-def _by_head(slots: Tensor, blocks: Blocks, parts: int, heads: int) -> list[Tensor]:
-    """Return a view of the slots of each block, [parts, sequences, heads, length, size]; slots: of that many parts."""
-    pieces = slots[:-1].split([n * length for n, length in blocks.shapes])
-    return [
-        piece.view(*shape, parts, heads, -1).permute(2, 0, 3, 1, 4)
-        for piece, shape in zip(pieces, blocks.shapes, strict=True)
-    ]
+                for_weights = torch.ops.aten.native_dropout_backward(for_weights, left, ctx.left_scale)
+            for_scores = torch._softmax_backward_data(for_weights.to(weights.dtype), weights, -1, weights.dtype)
+            for_scores, (for_q, for_k, for_v) = for_scores.to(q.dtype), room
+            torch.baddbmm(for_q, for_scores, k, beta=0, alpha=ctx.scale, out=for_q)
+            torch.baddbmm(for_k, for_scores.mT, q, beta=0, alpha=ctx.scale, out=for_k)
+            torch.bmm(used.mT.to(slope.dtype), slope, out=for_v)
+        return ctx.blocks.back(below, 3), None, None
 
 
 def attend_nested(qkv: Tensor, layout: Layout, heads: int, dropout: float) -> Tensor:

@@ -33,6 +33,7 @@ class Layout:
         first = self.sizes.cumsum() - self.sizes
         self.first, self.place = first, np.arange(self.total) - first.repeat(self.sizes)
         self.lengths, self.starts, self.positions = (self._there(x) for x in (self.sizes, first, self.place))
+        self._blocks: dict[int, Blocks] = {}
 
     def _there(self, array: np.ndarray) -> Tensor:
         return torch.from_numpy(array).to(self.device)
@@ -61,36 +62,67 @@ class Layout:
         sizes = np.diff(offsets)
         return self._there(offsets), int(sizes.min()), int(sizes.max())
 
-    @cached_property
-    def blocks(self) -> Blocks:
-        """The sequences in blocks of similar length."""
-        return Blocks(self)
+    def blocks(self, heads: int) -> Blocks:
+        """Return the sequences in blocks of similar length, for attention of so many heads; made once."""
+        if heads not in self._blocks:
+            self._blocks[heads] = Blocks(self, heads)
+        return self._blocks[heads]
 
 
 class Blocks:
     """Sequences sorted by length and padded to that of the longest beside them, one block after the other.
 
-    Attributes: `shapes` (sequences, length) of each block, `masks` [sequences, 1, length] of each (0 at tokens, -inf
-    elsewhere; None when nothing is padded), `take` [slots + 1] the row of each slot (empty ones, and the last, show a
-    row behind the sequences), `back` [rows] the slot of each row (of the rows behind the sequences the last).
+    A block holds the heads of its sequences one by one, [parts, sequences * heads, length, size]; parts are 3 (queries,
+    keys, values) or 1. Attributes: `shapes` (sequences, length) of each block, `masks` of each, [sequences * heads, 1,
+    length] (0 at tokens, -inf elsewhere; None when nothing is padded).
     """
 
-    def __init__(self, layout: Layout):
-        sizes, device = layout.sizes, layout.device
-        self.shapes, self.masks = [], []
-        rows = []
-        for members in _similar(sizes):
-            column = np.arange(sizes[members[0]])
-            real = column < sizes[members, None]
-            rows.append(np.where(real, layout.first[members, None] + column, layout.total).ravel())
+    def __init__(self, layout: Layout, heads: int):
+        self.layout, self.heads, self.shapes, self.masks, self._rows = layout, heads, [], [], []
+        self._indices: dict[int, tuple[Tensor, Tensor]] = {}
+        for members in _similar(layout.sizes):
+            column = np.arange(layout.sizes[members[0]])
+            real = column < layout.sizes[members, None]
+            self._rows.append(np.where(real, layout.first[members, None] + column, layout.total))
             self.shapes.append(real.shape)
-            mask = torch.from_numpy(np.where(real, 0.0, -np.inf).astype(np.float32))[:, None].to(device)
-            self.masks.append(None if real.all() else mask)
-        take = np.concatenate([*rows, [layout.total]])
-        back = np.full(layout.rows, len(take) - 1)
-        full = np.flatnonzero(take < layout.total)
-        back[take[full]] = full
-        self.take, self.back = torch.from_numpy(take).to(device), torch.from_numpy(back).to(device)
+            mask = np.where(real, 0.0, -np.inf).astype(np.float32).repeat(heads, 0)[:, None]
+            self.masks.append(None if real.all() else torch.from_numpy(mask).to(layout.device))
+
+    def take(self, x: Tensor, parts: int) -> list[Tensor]:
+        """Return what each block holds of rows x [rows, parts * heads * size]; empty slots show a row behind the
+        sequences.
+        """
+        slots = x.reshape(len(x) * parts * self.heads, -1)
+        return self._split(slots.index_select(0, self._index(parts)[0]), parts)
+
+    def room(self, x: Tensor, parts: int) -> tuple[Tensor, list[Tensor]]:
+        """Return slots to be filled, of the type and size of what was taken, and the view of them for each block."""
+        slots = x.new_empty(len(self._index(parts)[0]) + 1, x.shape[-1])
+        slots[-1] = 0
+        return slots, self._split(slots[:-1], parts)
+
+    def back(self, slots: Tensor, parts: int) -> Tensor:
+        """Return rows [rows, parts * heads * size] of slots; those behind the sequences are 0."""
+        return slots.index_select(0, self._index(parts)[1]).view(self.layout.rows, -1)
+
+    def _split(self, slots: Tensor, parts: int) -> list[Tensor]:
+        pieces = slots.split([parts * self.heads * n * length for n, length in self.shapes])
+        shapes = [(parts, self.heads * n, length, -1) for n, length in self.shapes]
+        return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)]
+
+    def _index(self, parts: int) -> tuple[Tensor, Tensor]:
+        """Return, where rows are cut into parts and heads, the piece of each slot, and the slot of each piece (of the
+        pieces behind the sequences one slot more).
+        """
+        if parts not in self._indices:
+            pieces = np.arange(self.layout.rows * parts * self.heads).reshape(-1, parts, self.heads)
+            take = np.concatenate([pieces[rows].transpose(2, 0, 3, 1).ravel() for rows in self._rows])
+            full = np.flatnonzero(take < pieces[self.layout.total, 0, 0])
+            back = np.full(pieces.size, len(take))
+            back[take[full]] = full
+            device = self.layout.device
+            self._indices[parts] = torch.from_numpy(take).to(device), torch.from_numpy(back).to(device)
+        return self._indices[parts]
 
 
 def _similar(sizes: np.ndarray) -> list[np.ndarray]:
