@@ -40,7 +40,7 @@ rule pretrain:
         f"{ROOT}/benchmarks/pretrain/{{backbone}}/s{{seed}}.tsv"
     conda:
         "../envs/train.yaml"
-    threads: CONFIG.runtime.threads
+    threads: lambda wildcards: threads_of(STUDY, "pretrain", wildcards)
     resources:
         gpu=gpus_of("pretrain"),
         mem_mb=memory_of("pretrain"),

@@ -2,7 +2,7 @@
 # a profile says where jobs run. Nothing below is a rerun trigger.
 
 from stilts.plan.seconds import Rates
-from stilts.plan.work import GPU_RULES, Works
+from stilts.plan.work import GPU_RULES, Works, threads_of
 from stilts.provenance.ends import KILLED, STOPPED, ends_of
 from stilts.reruns.causes import key_of_plan
 
@@ -72,7 +72,7 @@ def minutes_of(rule):
 
     def runtime(wildcards, input, attempt):
         work, gpus = WORKS.of(rule, wildcards), CONFIG.runtime.gpus if rule in GPU_RULES else 0
-        seconds = ROOM * RATES.stated(work, gpus, CONFIG.runtime.threads)
+        seconds = ROOM * RATES.stated(work, gpus, threads_of(STUDY, rule, wildcards))
         return (LEAST + int(seconds / 60)) * 2 ** ends(wildcards, input, attempt).count(STOPPED)
 
     return runtime

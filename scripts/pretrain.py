@@ -20,11 +20,10 @@ from stilts.train.resume import Checkpoints
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Train and save an XLMRobertaForMaskedLM checkpoint."""
-    prepare_torch(args.threads)
+    prepare_torch(args.threads if spec["pretraining"]["shards"] == 1 else 1)
     split = TokenSplit(args.tokens.parent, "train")
-    encoder, head, facts = pretrain(
-        split, spec["pretraining"], spec["seed"], folder / "history.jsonl", Checkpoints(args.attempts)
-    )
+    history, checkpoints = folder / "history.jsonl", Checkpoints(args.attempts)
+    encoder, head, facts = pretrain(split, spec["pretraining"], spec["seed"], history, checkpoints, args.threads)
     save_encoder(folder, encoder, head)
     copy_tokenizer(args.tokenizer.parent, folder)
     return facts

@@ -87,7 +87,8 @@ def job(root: Path, what: str) -> tuple[str, dict, dict]:
 def run(root: Path, what: str, output: Path) -> int:
     """Run a job in this process; return its status."""
     name, spec, inputs = job(root, what)
-    return script(name, spec, output, **inputs)
+    options = ("--threads", "2") if what == "pretrain" else ()  # a process for each shard
+    return script(name, spec, output, *options, **inputs)
 
 
 def in_child(work: Callable[[], int], errors: Path) -> int:

@@ -24,6 +24,7 @@ PRETRAINING = {
     "max_positions": 48,
     "steps": 4,
     "batch_tokens": 100,
+    "shards": 2,
     "mask_probability": 0.15,
     "language_alpha": 0.5,
     "initializer_range": 0.05,

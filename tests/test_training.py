@@ -289,6 +289,7 @@ PRETRAINING = {
     "max_positions": 40,
     "steps": 60,
     "batch_tokens": 200,
+    "shards": 1,
     "mask_probability": 0.15,
     "language_alpha": 1.0,
     "initializer_range": 0.05,

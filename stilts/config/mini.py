@@ -21,6 +21,7 @@ PRETRAINING = {
     "batch_tokens": 512,
     "tokenizer_lines": 0,
     "steps": 8000,
+    "shards": 2,
     "training": {"learning_rate": 2e-3, "warmup_ratio": 0.06, **OPTIMIZER},
 }
 

@@ -95,6 +95,11 @@ class Pretraining(Strict):
     )
     steps: Positive = Field(10000, description="Optimizer steps.")
     batch_tokens: Positive = Field(8192, description="Real tokens in one step.")
+    shards: Positive = Field(
+        1,
+        description="Parts of a step's batch that CPU processes compute side by side, as many as there are cores for "
+        "this job. How many processes there are changes no bit; how many parts, only rounding.",
+    )
     mask_probability: Fraction = Field(
         0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept)."
     )

@@ -71,7 +71,7 @@ def finished(
         try:
             facts = json.loads(path.read_text(encoding="utf-8"))
             on_gpu = facts["device"] != "cpu"
-            actual = facts["wall_seconds"] if on_gpu else facts["cpu_seconds"]
+            actual = facts["wall_seconds"] if on_gpu else facts["cpu_seconds"] / facts.get("processes", 1)
         except (OSError, ValueError, KeyError):
             continue
         predicted = stated(*job, on_gpu) if job else None

@@ -12,7 +12,7 @@ from typing import Any
 from stilts.budget.flops import parameters
 from stilts.errors import UserError
 from stilts.plan.seconds import Rates, Run, corrections, finished, foretold, kind_of
-from stilts.plan.work import GPU_RULES, Works
+from stilts.plan.work import GPU_RULES, Works, threads_of
 from stilts.provenance.store import Store
 from stilts.reruns.causes import key_of_plan
 
@@ -107,7 +107,6 @@ def plan_study(
     """
     study, config = workflow.globals["STUDY"], workflow.globals["CONFIG"]
     works = Works(study, folder / study.root)
-    threads = config.runtime.threads
 
     def gpus_of(rule: str) -> int:
         return config.runtime.gpus if rule in GPU_RULES else 0
@@ -118,7 +117,11 @@ def plan_study(
         except (KeyError, UserError, TypeError):  # an arm of another study
             return None
         # A CPU job of a GPU study leaves no doubt; a training job of another device says nothing of this one.
-        return None if on_gpu != bool(gpus_of(rule)) else rates.stated(work, gpus_of(rule), threads)
+        return (
+            None
+            if on_gpu != bool(gpus_of(rule))
+            else rates.stated(work, gpus_of(rule), threads_of(study, rule, wildcards))
+        )
 
     def identify(path: str) -> tuple[str, dict[str, str]] | None:
         return _identified(workflow.rules, f"{study.root}/{path}/manifest.json")
@@ -141,7 +144,7 @@ def plan_study(
         wildcards = dict(job.wildcards_dict)
         work, kind = works.of(job.rule.name, wildcards), kind_of(job.rule.name, wildcards)
         gpus = gpus_of(job.rule.name)
-        seconds = rates.seconds(kind, work, gpus, threads)
+        seconds = rates.seconds(kind, work, gpus, threads_of(study, job.rule.name, wildcards))
         todo = dag.needrun(job) and not _held(store, job)
         after = tuple(number[other] for other in dag.dependencies[job] if other in number)
         steps.append(Step(*kind, str(job.output[0]), seconds, gpus, todo, after, work.disk))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from inspect import signature
 from pathlib import Path
@@ -43,6 +43,14 @@ def _asked_of(rule: str) -> tuple[str, ...]:
     """Return the wildcards that the work of a rule's jobs depends on."""
     method = getattr(Works, f"_{rule}", None)
     return tuple(signature(method).parameters)[1:] if method else ()
+
+
+def threads_of(study: Study, rule: str, wildcards: Mapping[str, str]) -> int:
+    """Return the CPU threads of a job: those of the settings; pretraining has a process for each shard of a batch."""
+    runtime = study.config.runtime
+    if rule != "pretrain" or runtime.gpus:
+        return runtime.threads
+    return max(runtime.threads, study.backbone(wildcards["backbone"]).pretraining.shards)
 
 
 @dataclass(frozen=True)
@@ -128,7 +136,8 @@ class Works:
         flops = training_flops(shape, tokens, tokens * length) + head_training_flops(
             "masked_lm", shape, tokens * made.mask_probability, shape.vocabulary
         )
-        return self._trained(shape, flops)
+        work, shared = self._trained(shape, flops), 4 * (made.shards + 1) * _count(shape) * (made.shards > 1)
+        return replace(work, memory=work.memory + shared / 1e6)
 
     def _randomise(self, backbone: str) -> Work:
         return Work(

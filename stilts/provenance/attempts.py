@@ -29,7 +29,8 @@ class Attempts:
     """One attempt at a job, and what is known of those before it.
 
     folder: where its state is kept, None for nowhere; interval: seconds between two savings; what: the result in words;
-    number: this attempt's, from 1; resumed: the step it went on from; earlier: seconds of the attempts before it.
+    number: this attempt's, from 1; resumed: the step it went on from; earlier: seconds of the attempts before it;
+    elsewhere: CPU seconds of this attempt's other processes.
     """
 
     folder: Path | None = None
@@ -40,6 +41,7 @@ class Attempts:
     resumed: int = 0
     earlier: dict[str, float] = field(default_factory=dict)
     started: dict[str, float] = field(default_factory=_clock)
+    elsewhere: float = 0.0
     handle: int | None = None
 
     @classmethod
@@ -53,6 +55,7 @@ class Attempts:
     def seconds(self) -> dict[str, float]:
         """Return the seconds spent on the job so far, earlier attempts included (up to their last checkpoint)."""
         now = _clock()
+        now["cpu_seconds"] += self.elsewhere
         return {k: round(now[k] - self.started[k] + self.earlier.get(k, 0.0), 3) for k in now}
 
     def note(self) -> dict[str, Any]:

@@ -43,6 +43,11 @@ class AdamW:
         self.settings, self.steps, self.done = settings, steps, 0
         self.warmup = round(settings["warmup_ratio"] * steps)
 
+    @property
+    def parameters(self) -> list[nn.Parameter]:
+        """What is optimized."""
+        return [slot.parameter for slot in self.slots]
+
     def factor(self, step: int) -> float:
         """Return the share of the peak learning rate at a step counted from 0."""
         if step < self.warmup:

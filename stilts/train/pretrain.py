@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from stilts.errors import UserError
 from stilts.model.device import best_device
@@ -20,17 +20,24 @@ from stilts.tokens.store import TokenSplit
 from stilts.train.optimizer import AdamW
 from stilts.train.plan import generator
 from stilts.train.resume import Checkpoints
+from stilts.train.shards import Arrays, Shards, cut
 from stilts.train.state import State
-from stilts.train.text import TextStream, mask_tokens
+from stilts.train.text import IGNORE, TextStream, mask_tokens
 from stilts.train.work import Work
 
 
 def pretrain(
-    split: TokenSplit, spec: dict[str, Any], seed: int, history: Path, checkpoints: Checkpoints | None = None
+    split: TokenSplit,
+    spec: dict[str, Any],
+    seed: int,
+    history: Path,
+    checkpoints: Checkpoints | None = None,
+    processes: int = 1,
 ) -> tuple[Encoder, MaskedLMHead, dict[str, Any]]:
     """Train an encoder from scratch; return it with its masked-LM head and facts (steps, tokens, last losses).
 
-    spec: the keys of `stilts.config.models.Pretraining`. checkpoints: as for `stilts.train.loop.train`.
+    spec: the keys of `stilts.config.models.Pretraining`. checkpoints: as for `stilts.train.loop.train`. processes: how
+    many may compute on a CPU; results do not depend on it.
     """
     config = EncoderConfig(
         vocab_size=split.vocabulary,
@@ -61,29 +68,48 @@ def pretrain(
     state = State(modules, optimizer, generators=[stream.rng, masks], queues=stream.queues, counters=[work])
     checkpoints = checkpoints or Checkpoints()
     encoder.train()
-    with checkpoints.run(state, history) as log, Progress("pretrain", spec["steps"], state.step) as progress:
+
+    def loss_of(ids: np.ndarray, targets: np.ndarray, lengths: np.ndarray, count: int) -> Tensor:
+        layout = Layout(torch.from_numpy(lengths), device)
+        with computing(precision, device):
+            states = encoder(torch.from_numpy(ids).to(device), layout)
+            summed = head.loss(states, layout, torch.from_numpy(targets).to(device))[0]
+        return summed / max(1, count)
+
+    with (
+        checkpoints.run(state, history) as log,
+        Progress("pretrain", spec["steps"], state.step) as progress,
+        Shards(optimizer.parameters, loss_of, spec["shards"], processes if device.type == "cpu" else 1) as shards,
+    ):
         for step in range(state.step + 1, spec["steps"] + 1):
             state.step = step
             sequences = stream.batch(spec["batch_tokens"])
             flat = np.concatenate(sequences)
             ids, targets = mask_tokens(flat, special, split.vocabulary, split.mask, spec["mask_probability"], masks)
-            lengths = np.asarray([len(s) for s in sequences], np.int64)
-            layout = Layout(torch.from_numpy(lengths), device)
-            with computing(precision, device):
-                states = encoder(torch.from_numpy(ids).to(device), layout)
-                loss, count = head.loss(states, layout, torch.from_numpy(targets).to(device))
-            loss = loss / max(1, count)
-            loss.backward()
+            lengths, count = np.asarray([len(s) for s in sequences], np.int64), int((targets != IGNORE).sum())
+            loss = shards.backward((seed, step), cut_batch(ids, targets, lengths, count, spec["shards"]))
             norm = optimizer.step()
             work.steps += 1
             work.add(lengths, count)
-            state.losses = [*state.losses[-24:], loss.item()]
-            if not np.isfinite([state.losses[-1], norm]).all():
+            state.losses = [*state.losses[-24:], loss]
+            if not np.isfinite([loss, norm]).all():
                 raise UserError(f"pretraining diverged at step {step}: lower pretraining.training.learning_rate")
-            progress.update(loss=state.losses[-1])
+            progress.update(loss=loss)
             if step % 25 == 0 or step == spec["steps"]:
                 mean = round(float(np.mean(state.losses)), 6)
                 log.write(json.dumps({"step": step, "loss": mean, "norm": round(norm, 6)}) + "\n")
+            checkpoints.attempts.elsewhere = shards.cpu_seconds
             checkpoints.after_step(state, spec["steps"])
     facts = {"steps": work.steps, "tokens": work.tokens, "loss": mean}
-    return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)], "run": {"precision": precision}}
+    run = {"precision": precision, "processes": shards.processes}
+    return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)], "run": run}
+
+
+def cut_batch(ids: np.ndarray, targets: np.ndarray, lengths: np.ndarray, count: int, shards: int) -> list[Arrays]:
+    """Return (ids, targets, lengths, count) of each shard of a flat batch; count: the real targets of the whole."""
+    ends = lengths.cumsum()[:-1]
+    ids, targets = np.split(ids, ends), np.split(targets, ends)
+    return [
+        (np.concatenate([ids[k] for k in part]), np.concatenate([targets[k] for k in part]), lengths[part], count)
+        for part in cut(lengths, shards)
+    ]
