@@ -10,6 +10,7 @@ RATIOS: dict[str, dict[str, tuple[str, float]]] = {
     "evaluation": {"XTREME's way": ("cpu", 3.2)},
     "retrieval": {"all layers": ("cpu", 1.6)},
     "mining": {"the textbook's way": ("wall", 2.5)},
+    "shards": {},
     "worker": {},
     "cold_start": {},
     "profiling": {},

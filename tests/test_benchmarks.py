@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import cold_start, compaction, compare, evaluation, mining, profiling, retrieval, step, worker
+from benchmarks import cold_start, compaction, compare, evaluation, mining, profiling, retrieval, shards, step, worker
 from benchmarks.goals import FIGURES, RATIOS, goals_of, reached
 from benchmarks.page import PAGE, UNMEASURED, records, render
 from stilts.retrieval.mining import mine
@@ -24,6 +24,7 @@ ROWS = {
     "evaluation": (evaluation, {**SMALL, "languages": 2, "sentences": 9}),
     "retrieval": (retrieval, {"layers": 2, "layer": 1, "hidden": 32, "length": 8, "sentences": 9, "repeats": 1}),
     "mining": (mining, {"rows": 90, "dim": 16, "repeats": 1}),
+    "shards": (shards, {"layers": 1, "tokens": 100, "steps": 2, "repeats": 1}),
     "worker": (worker, {"jobs": 1, "repeats": 1}),
     "profiling": (profiling, {**SMALL, "queries": 72, "reference": 144}),
     "cold_start": (cold_start, {"examples": 20, "repeats": 1}),

@@ -81,6 +81,19 @@ def test_twenty_steps_equal_torch(way, change, monkeypatch):
             torch.testing.assert_close(p, q, atol=1e-6, rtol=1e-5, msg=f"{name} at step {step}")
 
 
+@pytest.mark.parametrize("way", ["fused", "plain"])
+def test_the_layout_of_a_gradient_changes_nothing(way, monkeypatch):
+    monkeypatch.setenv(SWITCH, way)
+    nets = two_nets()
+    for net, lay in zip(nets, (torch.Tensor.contiguous, lambda g: g.t().contiguous().t()), strict=True):
+        optimizer = AdamW(list(net.parameters()), 3, BASE)
+        for _ in range(3):
+            net(torch.tensor([1, 2, 3]), rare=False).square().sum().backward()
+            net.a.weight.grad = lay(net.a.weight.grad)
+            optimizer.step()
+    assert torch.equal(nets[0].a.weight, nets[1].a.weight)
+
+
 def test_parameters_without_a_gradient_stay_and_their_moments_too():
     net, _ = two_nets()
     optimizer = AdamW(list(net.parameters()), 10, BASE)

@@ -82,7 +82,7 @@ class AdamW:
             torch._foreach_add_([slot.count for slot in group], 1)
             torch._fused_adamw_(
                 [slot.parameter for slot in group],
-                [slot.parameter.grad for slot in group],
+                [slot.parameter.grad.contiguous() for slot in group],  # the kernel takes any layout for the parameter's
                 [slot.first for slot in group],
                 [slot.second for slot in group],
                 [],
