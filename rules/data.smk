@@ -12,7 +12,7 @@ rule make_world:
         f"{ROOT}/benchmarks/make_world.tsv"
     conda:
         "../envs/workflow.yaml"
-    threads: 1
+    threads: 4
     resources:
         mem_mb=memory_of("make_world"),
         runtime=minutes_of("make_world"),
@@ -23,7 +23,7 @@ rule make_world:
     message:
         "Make the mini world (artificial languages, a stand-in)"
     shell:
-        "python -m scripts.make_world --spec {params.spec:q} --output {output.manifest:q} > {log:q} 2>&1"
+        "python -m scripts.make_world --spec {params.spec:q} --output {output.manifest:q} --threads {threads} > {log:q} 2>&1"
 
 
 rule make_translation:

@@ -16,7 +16,7 @@ from stilts.provenance.manifest import write_manifest
 
 def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     """Write the world; every task's folder gets a manifest of its own, so that tasks change one by one."""
-    write_world(spec, folder)
+    write_world(spec, folder, args.threads)
     tasks = sorted(p for p in folder.iterdir() if p.is_dir())
     for task in tasks:
         write_manifest(task)

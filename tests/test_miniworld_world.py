@@ -57,6 +57,22 @@ def test_the_same_spec_gives_the_same_bytes_and_another_seed_others(world, tmp_p
     assert [path for path in first if first[path] == other[path]] == ["ccg/tags_to_id.json"]
 
 
+def full(world, out) -> None:
+    raise OSError(28, "No space left on device", str(out))
+
+
+@pytest.mark.parametrize("processes", [2, 5])
+def test_the_number_of_processes_changes_no_byte(world, tmp_path, processes):
+    write_world(SMALL, tmp_path, processes)
+    assert digests(tmp_path) == digests(world)
+
+
+def test_what_goes_wrong_in_one_process_is_told_by_the_job(tmp_path, monkeypatch):
+    monkeypatch.setitem(WRITERS, "bucc", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_world(SMALL, tmp_path, 2)
+
+
 def test_every_file_is_there(world):
     languages = ["qaa", "qab", "qac", "qad", "qae"]
     expected = {"mnli/mnli/train", "mnli/mnli/validation_matched", "squad1/plain_text/train"}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from stilts.miniworld.files import choices, pairs, questions, search, tags, text
@@ -42,13 +44,30 @@ WRITERS: dict[str, Callable[[World, Path], None]] = {
 }
 
 
-def write_world(spec: dict, out: Path) -> None:
+def write_world(spec: dict, out: Path, processes: int = 1) -> None:
     """Write every raw file of the world described by `spec` (keys and defaults: settings.WORLD_DEFAULTS) under `out`.
 
     Files: out/<task>/<config>/<split>.parquet in hub schemas, but for text (mlm_text/<language>.txt: one document a
     line, a TAB between two segments), supertags (ccg/<split>.tsv), corpora (bucc/<pair>/) and lareqa/<language>.json
-    (XQuAD-R layout). The same spec gives the same bytes. Raises UserError for a spec that `resolve_world` refuses.
+    (XQuAD-R layout). The same spec gives the same bytes, by any number of processes: no task's draws depend on
+    another's. Raises UserError for a spec that `resolve_world` refuses.
     """
-    world = World(resolve_world(spec))
-    for writer in dict.fromkeys(WRITERS.values()):
-        writer(world, Path(out))
+    world, writers = World(resolve_world(spec)), list(dict.fromkeys(WRITERS.values()))
+    if processes == 1:
+        for writer in writers:
+            writer(world, Path(out))
+        return
+    fork = get_context("fork")
+    with ProcessPoolExecutor(processes, fork, initializer=_share, initargs=(world, Path(out))) as pool:
+        list(pool.map(_write, writers))
+
+
+_shared: list = []  # a process's world and folder
+
+
+def _share(*what: object) -> None:
+    _shared[:] = what
+
+
+def _write(writer: Callable[[World, Path], None]) -> None:
+    writer(*_shared)

@@ -115,10 +115,11 @@ class Blocks:
         pieces behind the sequences one slot more).
         """
         if parts not in self._indices:
-            pieces = np.arange(self.layout.rows * parts * self.heads).reshape(-1, parts, self.heads)
-            take = np.concatenate([pieces[rows].transpose(2, 0, 3, 1).ravel() for rows in self._rows])
-            full = np.flatnonzero(take < pieces[self.layout.total, 0, 0])
-            back = np.full(pieces.size, len(take))
+            inside = np.arange(parts * self.heads).reshape(parts, 1, self.heads, 1)
+            pieces = [(rows * inside.size)[:, None] + inside for rows in self._rows]
+            take = np.concatenate([p.ravel() for p in pieces])
+            full = np.flatnonzero(take < self.layout.total * inside.size)
+            back = np.full(self.layout.rows * inside.size, len(take))
             back[take[full]] = full
             device = self.layout.device
             self._indices[parts] = torch.from_numpy(take).to(device), torch.from_numpy(back).to(device)

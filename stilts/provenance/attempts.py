@@ -21,7 +21,9 @@ LOCK = "lock"
 
 
 def _clock() -> dict[str, float]:
-    return {"wall_seconds": time.time(), "cpu_seconds": time.process_time()}
+    children = os.times()  # those that this process has waited for
+    cpu = time.process_time() + children.children_user + children.children_system
+    return {"wall_seconds": time.time(), "cpu_seconds": cpu}
 
 
 @dataclass
@@ -30,7 +32,7 @@ class Attempts:
 
     folder: where its state is kept, None for nowhere; interval: seconds between two savings; what: the result in words;
     number: this attempt's, from 1; resumed: the step it went on from; earlier: seconds of the attempts before it;
-    elsewhere: CPU seconds of this attempt's other processes.
+    elsewhere: CPU seconds of this attempt's other processes while they live.
     """
 
     folder: Path | None = None

@@ -100,6 +100,7 @@ def pretrain(
                 log.write(json.dumps({"step": step, "loss": mean, "norm": round(norm, 6)}) + "\n")
             checkpoints.attempts.elsewhere = shards.cpu_seconds
             checkpoints.after_step(state, spec["steps"])
+    checkpoints.attempts.elsewhere = 0.0  # the system counts the processes that have ended
     facts = {"steps": work.steps, "tokens": work.tokens, "loss": mean}
     run = {"precision": precision, "processes": shards.processes}
     return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)], "run": run}

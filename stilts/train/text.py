@@ -72,7 +72,9 @@ def mask_tokens(
 
     at_least: 1 makes the first ordinary token a target where chance chose none (one long text); 0 leaves it so.
     """
-    candidates = np.flatnonzero(~np.isin(ids, special))
+    ordinary = np.ones(vocabulary, bool)
+    ordinary[special] = False
+    candidates = np.flatnonzero(ordinary[ids])
     chosen = candidates[rng.random(len(candidates)) < share]
     if at_least and not len(chosen) and len(candidates):
         chosen = candidates[:1]
