@@ -20,7 +20,7 @@ def work(spec: dict, args: argparse.Namespace, folder: Path) -> dict:
     tasks = sorted(p for p in folder.iterdir() if p.is_dir())
     for task in tasks:
         write_manifest(task)
-    return {"tasks": [t.name for t in tasks]}
+    return {"tasks": [t.name for t in tasks], "run": {"processes": args.threads}}
 
 
 if __name__ == "__main__":
