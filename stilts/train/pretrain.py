@@ -39,20 +39,7 @@ def pretrain(
     spec: the keys of `stilts.config.models.Pretraining`. checkpoints: as for `stilts.train.loop.train`. processes: how
     many may compute on a CPU; results do not depend on it.
     """
-    config = EncoderConfig(
-        vocab_size=split.vocabulary,
-        hidden_size=spec["hidden_size"],
-        num_hidden_layers=spec["layers"],
-        num_attention_heads=spec["heads"],
-        intermediate_size=spec["ffn_size"],
-        max_position_embeddings=spec["max_positions"] + 2,
-        initializer_range=spec["initializer_range"],
-    )
-    torch.manual_seed(seed)
-    encoder = Encoder(config)
-    initialise(encoder, config.initializer_range)
-    head = MaskedLMHead(config, encoder.embeddings.word_embeddings)
-    initialise(head, config.initializer_range)
+    encoder, head = _untrained(split, spec, seed)
     settings = spec["training"]
     encoder.dropout = settings["dropout"]
     device = best_device()
@@ -63,7 +50,7 @@ def pretrain(
     masks = generator(seed, "masks")
     special = [split.cls, split.pad, split.sep, split.unk, split.mask]
     optimizer = AdamW([*encoder.parameters(), *head.parameters()], spec["steps"], settings)
-    work = Work("masked_lm", config.vocab_size)
+    work = Work("masked_lm", split.vocabulary)
     modules = nn.ModuleList([encoder, head])
     state = State(modules, optimizer, generators=[stream.rng, masks], queues=stream.queues, counters=[work])
     checkpoints = checkpoints or Checkpoints()
@@ -104,6 +91,24 @@ def pretrain(
     facts = {"steps": work.steps, "tokens": work.tokens, "loss": mean}
     run = {"precision": precision, "processes": shards.processes}
     return encoder, head, {**facts, "work": [work.facts("masked_lm", 0)], "run": run}
+
+
+def _untrained(split: TokenSplit, spec: dict[str, Any], seed: int) -> tuple[Encoder, MaskedLMHead]:
+    config = EncoderConfig(
+        vocab_size=split.vocabulary,
+        hidden_size=spec["hidden_size"],
+        num_hidden_layers=spec["layers"],
+        num_attention_heads=spec["heads"],
+        intermediate_size=spec["ffn_size"],
+        max_position_embeddings=spec["max_positions"] + 2,
+        initializer_range=spec["initializer_range"],
+    )
+    torch.manual_seed(seed)
+    encoder = Encoder(config)
+    initialise(encoder, config.initializer_range)
+    head = MaskedLMHead(config, encoder.embeddings.word_embeddings)
+    initialise(head, config.initializer_range)
+    return encoder, head
 
 
 def cut_batch(ids: np.ndarray, targets: np.ndarray, lengths: np.ndarray, count: int, shards: int) -> list[Arrays]:
