@@ -62,6 +62,8 @@ class AdamW:
         """
         s = self.settings
         live = [slot for slot in self.slots if slot.parameter.grad is not None]
+        for slot in live:  # backward may leave another layout, which the kernel misreads and sums in another order
+            slot.parameter.grad = slot.parameter.grad.contiguous()
         norm = torch.stack(torch._foreach_norm([slot.parameter.grad for slot in live])).norm()
         too_long = ((norm + 1e-6) / s["max_grad_norm"]).clamp_min(1.0)
         rate = s["learning_rate"] * self.factor(self.done)
@@ -82,7 +84,7 @@ class AdamW:
             torch._foreach_add_([slot.count for slot in group], 1)
             torch._fused_adamw_(
                 [slot.parameter for slot in group],
-                [slot.parameter.grad.contiguous() for slot in group],  # the kernel takes any layout for the parameter's
+                [slot.parameter.grad for slot in group],
                 [slot.first for slot in group],
                 [slot.second for slot in group],
                 [],
