@@ -26,9 +26,7 @@ from torch import Tensor, nn
 from stilts.train.resume import SIGNALS
 
 ALIGNED = 16  # numbers: a tensor begins where torch's own would, at a multiple of 64 bytes
-FIRST = (
-    0.85  # of the tokens of another shard: whose process computes the first one also makes batches and moves weights
-)
+FIRST = 0.85  # of another shard's tokens: the process of the first one also makes the batches and moves the weights
 Arrays = tuple[np.ndarray, ...]  # what one shard holds
 
 
