@@ -12,6 +12,12 @@ ifeq ($(filter $(EXPERIMENT),$(EXPERIMENTS)),)
 $(error There is no experiment "$(EXPERIMENT)"; experiments/ holds: $(EXPERIMENTS))
 endif
 endif
+PROFILES := $(notdir $(wildcard profiles/*))
+ifneq ($(PROFILE),)
+ifeq ($(filter $(PROFILE),$(PROFILES)),)
+$(error There is no profile "$(PROFILE)"; profiles/ holds: $(PROFILES))
+endif
+endif
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 20
@@ -59,9 +65,11 @@ store-prune: env ## Remove store entries that nothing used for 30 days (STORE or
 	@$(RUN) scripts.store_prune $(CONFIGFILE) $(if $(STORE),--store "$(STORE)") $(ARGS)
 
 export-model: env ## Write a model as a Hugging Face folder with a card: MODEL=models/target/... (EXPERIMENT, ARGS="--output FOLDER")
+	@test -n "$(MODEL)" || { echo 'Which model? make export-model MODEL=models/target/...' >&2; exit 2; }
 	@$(RUN) scripts.export_model $(CONFIGFILE) "$(MODEL)" $(ARGS)
 
 export-run: env ## Bundle what made a result, without weights: RESULT=models/target/... (EXPERIMENT, ARGS="--output run.zip")
+	@test -n "$(RESULT)" || { echo 'Which result? make export-run RESULT=models/target/...' >&2; exit 2; }
 	@$(RUN) scripts.export_run $(CONFIGFILE) "$(RESULT)" $(ARGS)
 
 tensorboard: env ## Write training curves as TensorBoard event files (EXPERIMENT, ARGS="--output FOLDER")
@@ -74,6 +82,7 @@ rulegraph: env ## Draw the graph of the rules into README.md
 	@$(RUN) scripts.rulegraph
 
 bench: env ## Measure a row beside its peers: ROW=step (ARGS="--repeats 3"); alone: the rows, their goals and last records
+	@test -f "benchmarks/$(or $(ROW),page).py" || { echo 'There is no row "$(ROW)"; make bench lists them' >&2; exit 2; }
 	@$(RUN) benchmarks$(if $(ROW),.$(ROW)) $(ARGS)
 
 test: env ## Run all tests, style and lint checks included (CORES, ARGS)

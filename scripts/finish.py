@@ -41,13 +41,7 @@ def main(argv: list[str] | None = None) -> int:
     share = f", {100 * inside / args.cpu:.0f} % of it inside training and evaluation" if args.cpu else ""
     print(f"{share}.", file=sys.stderr)
     if args.failed:
-        print(
-            "Some jobs failed; what is done is kept:",
-            *_failures(args.root / "logs", args.started),
-            sep="\n",
-            file=sys.stderr,
-        )
-        print(f"Mend the cause, then run the same command again. Logs: {args.root / 'logs'}", file=sys.stderr)
+        print(*_unfinished(args.root / "logs", args.started), sep="\n", file=sys.stderr)
     elif (args.root / "report" / "index.html").is_file():
         print(f"Scores: {args.root / 'scores.csv'}   Tables: {args.root / 'tables'}", file=sys.stderr)
         print(f"Report: {args.root / 'report' / 'index.html'}", file=sys.stderr)
@@ -67,10 +61,19 @@ def _keep(root: Path) -> None:
         print(f"Kept:   {run.folder} (make compare, make leaderboard)", file=sys.stderr)
 
 
-def _failures(logs: Path, started: float) -> list[str]:
-    """Return one line for each log of this invocation that ends in an error: the log and its last line."""
+def _unfinished(logs: Path, started: float) -> list[str]:
+    """Return what to say of a run that came to no end: a line for each log that ends in an error, what to do."""
     written = sorted(p for p in logs.rglob("*.log") if p.stat().st_mtime >= started)
-    return [f"  {path.relative_to(logs)}: {why}" for path in written if (why := failure(path))]
+    failed = {path.relative_to(logs): why for path in written if (why := failure(path))}
+    told = [f"  {path}: {why}" for path, why in failed.items()]
+    if all(why.startswith("error: stopped by ") for why in failed.values()):
+        return [
+            "The run was stopped before its end; what is done is kept. The same command goes on.",
+            *told,
+            f"Logs: {logs}",
+        ]
+    mend = f"Mend the cause, then run the same command again. Logs: {logs}"
+    return ["Some jobs failed; what is done is kept:", *told, mend]
 
 
 def _facts(run: Path) -> dict[str, Any]:

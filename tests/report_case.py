@@ -106,3 +106,22 @@ def write_figures(folder, names=("score_at_budget", "heatmap"), **more):
         (folder / f"{name}.json").write_text(json.dumps(spec), encoding="utf-8")
         (folder / f"{name}.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg"><g/></svg>', encoding="utf-8")
     (folder / "index.json").write_text(json.dumps(index), encoding="utf-8")
+
+
+def claim(**more):
+    """Return a row of claims.csv."""
+    columns = (
+        "recipe",
+        "target",
+        "budget",
+        "seeds",
+        "none",
+        "score",
+        "difference",
+        "low",
+        "high",
+        "p_holm",
+        "detectable",
+        "note",
+    )
+    return {**dict.fromkeys(columns, ""), "target": "overall", "budget": "1", "seeds": "3", **more}

@@ -207,3 +207,30 @@ def test_an_experiment_replaces_single_keys_of_a_task():
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_numbers_survive_yaml(number):
     assert yaml.safe_load(f"x: {yaml_float(number)}") == {"x": number}
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("grid: {seeds: []}", "grid.seeds: must name at least one"),
+        ("budget: {axis: flop}", "budget.axis: must be 'flops'"),
+        ("retrieval: {layer: 5}", 'retrieval.layer: backbone "mini" has 4 layers, and this asks for 5'),
+        ("retrieval: {layers: [2, 5]}", 'retrieval.layers: backbone "mini" has 4 layers, and this asks for 5'),
+        ("budget: {depths: [full, 5]}", 'budget.depths: backbone "mini" has 4 layers, and this asks for 5'),
+        ("target: {tasks: {udpos: {frozen_layers: 6}}}", 'udpos.frozen_layers: backbone "mini" has 4 layers'),
+        (
+            "backbones: {mini: {source: pretrain, layers: 3, pretraining: {layers: 2, hidden_size: 8, heads: 2}}}",
+            "backbones.mini.layers: it is 3, and 2 in backbones.mini.pretraining.layers",
+        ),
+        (
+            "backbones: {mini: {source: pretrain, pretraining: {layers: 4, hidden_size: 33, heads: 2}}}",
+            "backbones.mini.pretraining.hidden_size: 33 cannot be divided among 2 attention heads",
+        ),
+    ],
+)
+def test_sizes_that_no_encoder_can_meet_are_named(text, said):
+    assert said in complaint(text)
+
+
+def test_the_last_hidden_state_and_a_wholly_frozen_encoder_can_be_asked_for():
+    load_config(yaml.safe_load("{retrieval: {layer: 4}, target: {defaults: {frozen_layers: 5}}}"))

@@ -286,7 +286,19 @@ def test_finish_says_where_the_report_lies_and_what_it_cost(root, tmp_path, caps
     assert "Report" not in said
     assert finish.main([*arguments, "--failed"]) == 0
     said = capsys.readouterr().err
+    assert "stopped before its end" in said
+    assert f"Logs: {study / 'logs'}" in said
+    (study / "logs").mkdir()
+    (study / "logs/pretrain.log").write_text("error: stopped by SIGINT at step 3 of 9; it goes on from there\n")
+    assert finish.main([*arguments, "--failed"]) == 0
+    said = capsys.readouterr().err
+    assert "stopped before its end" in said
+    assert "pretrain.log: error: stopped by SIGINT at step 3 of 9" in said
+    (study / "logs/score.log").write_text("error: no row of qab\n")
+    assert finish.main([*arguments, "--failed"]) == 0
+    said = capsys.readouterr().err
     assert "Some jobs failed" in said
+    assert "score.log: error: no row of qab" in said
     assert "run the same" in said
     assert f"Logs: {study / 'logs'}" in said
     (study / "report").mkdir()

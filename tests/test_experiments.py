@@ -64,6 +64,20 @@ def test_the_whole_study_is_planned_offline(name, whole, tmp_path, monkeypatch):
     assert min(spent) <= LIMIT, spent
 
 
+def test_the_study_under_budgets_has_the_paper_s_settings_and_cuts_every_axis(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    config = tmp_path / "study.yaml"
+    config.write_text(text_of("budget"), encoding="utf-8")
+    jobs, study = planned(tmp_path, configfile=config), Study(load_config(raw("budget")))
+    arms = len(study.grid.recipes) * len(study.grid.seeds)
+    assert jobs["train_target"] == len(study.trained) * arms * 3
+    assert jobs["predict"] == len(study.trained) * arms * 3 * 2 * 2
+    paper, ours = load_config(raw("paper")), load_config(raw("budget"))
+    assert ours.recipes == {name: paper.recipes[name] for name in study.grid.recipes}
+    for part in ("backbones", "intermediate", "target", "retrieval"):
+        assert getattr(ours, part) == getattr(paper, part)
+
+
 @pytest.mark.parametrize("name", STUDIES)
 def test_the_nine_tasks_are_there_alone_and_together(name):
     recipes = raw(name)["recipes"]

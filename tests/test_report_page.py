@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from report_case import BOOST, BUDGET, KINDS, scores, spec, write_figures
+from report_case import BOOST, BUDGET, KINDS, claim, scores, spec, write_figures
 
 from scripts import report
 from stilts.errors import UserError
@@ -19,7 +19,6 @@ from stilts.provenance.job import run_job
 from stilts.provenance.manifest import write_manifest
 from stilts.report.answer import always, answer, controls_say, limits, listed, signed
 from stilts.report.benchmarks import further_tables
-from stilts.report.budget import budget_answer
 from stilts.report.charts import ON_DARK
 from stilts.report.choice import Dev
 from stilts.report.forest import forest
@@ -217,11 +216,6 @@ def test_several_budgets_have_sections_of_their_own(tmp_path):
     assert "the files hold all 2" in text
 
 
-def claim(**more):
-    columns = ("recipe", "target", "budget", "seeds", "difference", "low", "high", "p_holm", "detectable", "note")
-    return {**dict.fromkeys(columns, ""), "target": "overall", "budget": "1", "seeds": "3", **more}
-
-
 def test_the_answer_is_that_of_the_claims(tmp_path):
     rows = [
         claim(recipe="mnli", difference="4.06", low="2", high="6.1", p_holm="0.01"),
@@ -307,26 +301,6 @@ def test_what_controls_say():
     assert "every control in the other languages, before any intermediate training: udpos." in text
     assert "Not above a control, so that their scores show no transfer: pawsx." in text
     assert "not clearly: xquad." in text
-
-
-def test_the_headline_names_what_holds_at_the_largest_and_the_smallest_budget():
-    gain, loss, open_ = (
-        {"difference": "4", "p_holm": "0.01"},
-        {"difference": "-4", "p_holm": "0.01"},
-        {"difference": "4", "p_holm": "0.2"},
-    )
-
-    def said(*rows):
-        tested = [claim(recipe=r, budget=b, low="1", high="2", **how) for r, b, how in rows]
-        return budget_answer(tested, BUDGET)[0]
-
-    assert said(("a", "1", gain), ("b", "1", open_)) == "Yes, with one of two recipes (a)."
-    also = said(("a", "1", gain), ("a", "0.5", gain))
-    assert also == "Yes, with one of one recipe (a), also at 50 % of the inference cost."
-    assert said(("a", "1", open_), ("b", "1", loss)) == "Not shown for any of two recipes, and a loss with b."
-    late = said(("a", "1", open_), ("a", "0.5", gain))
-    assert late == "Not shown for any of one recipe; at 50 % of the inference cost, with a."
-    assert budget_answer([claim(recipe="a")], BUDGET) == ("", "", [])
 
 
 def test_the_picture_beside_the_answer_puts_intervals_where_they_are():

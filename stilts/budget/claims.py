@@ -1,8 +1,8 @@
 """The claim at each budget: how much a recipe's score differs from that of `none`, and whether that can be chance.
 
 Both arms take what they can afford (stilts/budget/curves.py) and are paired by seed (stilts/budget/contrasts.py). The p
-values of one recipe are adjusted by Holm over targets x budgets; those of the mean over all targets, and of the areas
-under the curves, are families of their own.
+values are adjusted by Holm over recipes x targets x budgets; those of the mean over all targets, and of the areas under
+the curves, are families of their own.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Row(NamedTuple):
     found: Contrast
 
     @property
-    def family(self) -> tuple[str, bool, bool]:
-        """Return what is adjusted together."""
-        return self.recipe, self.target == OVERALL, isinstance(self.budget, tuple)
+    def family(self) -> tuple[bool, bool]:
+        """Return what is adjusted together: all rows that stand side by side, those of other recipes too."""
+        return self.target == OVERALL, isinstance(self.budget, tuple)
 
 
 def budget_claims(experiment: Experiment, how: Mapping[str, Any]) -> list[Row]:
@@ -117,4 +117,4 @@ def _power(found: Contrast, how: Mapping[str, Any]) -> list[str]:
 def too_few(found: Contrast, alpha: float) -> str:
     """Return what the seeds at hand can find, in words."""
     least = detectable(*found.spread.widest(1 - alpha), alpha)
-    return f"with {found.seeds} seeds a difference of {least:.1f} is found {WANTED:.0%} of the time"
+    return f"with {found.seeds} seeds a difference of {least:.1f} points is found {WANTED:.0%} of the time"

@@ -1,10 +1,11 @@
-"""Each claim of the paper held against an experiment: reproduced, contradicted, or not testable here, and why.
+"""Each claim of the paper held against an experiment: reproduced, contradicted, undecided or not testable, and why.
 
 `gain` is reproduced when the interval of the difference lies above 0, contradicted when it lies below the margin that
 matters. `no gain` is reproduced when the difference is below the margin (one-sided), contradicted when its interval
 lies above 0 and that is not so. A claim that needs every pair to gain is reproduced when each does (one-sided tests of
 which all must reject need no adjustment), contradicted when one pair loses after Holm's adjustment. What is neither is
-not testable here: the interval is too wide to tell. Verdicts go by the direction, never by the published figure.
+undecided: the interval is too wide to tell. Not testable here is what the experiment lacks recipes, targets or seeds
+for. Verdicts go by the direction, never by the published figure.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from stilts.stats.holm import holm
 from stilts.tasks.arms import BEST
 from stilts.tasks.claims import Claim
 
-REPRODUCED, CONTRADICTED, OPEN = "reproduced", "contradicted", "not testable here"
+REPRODUCED, CONTRADICTED, UNDECIDED, OPEN = "reproduced", "contradicted", "undecided", "not testable here"
 PAPER = (
     "id", "claim", "source", "certainty", "published", "verdict", "estimate", "low", "high", "unit", "seeds", "reason",
     "scope",
@@ -110,7 +111,7 @@ def _one(found: Contrast, test: str, how: Mapping[str, Any]) -> Verdict:
     elif high < margin:
         loses = "the interval lies below 0" if high < 0 else f"no gain of {margin:g} or more"
         return Verdict(CONTRADICTED, loses, *shown)
-    return Verdict(OPEN, f"the interval is too wide to tell: {too_few(found, alpha)}", *shown)
+    return Verdict(UNDECIDED, f"the interval is too wide to tell: {too_few(found, alpha)}", *shown)
 
 
 def _every(found: Sequence[Contrast], alpha: float) -> Verdict:
@@ -121,7 +122,7 @@ def _every(found: Sequence[Contrast], alpha: float) -> Verdict:
     adjusted = holm([c.spread.p(c.difference) for c in found])
     if any(p < alpha and c.difference < 0 for p, c in zip(adjusted, found, strict=True)):
         return Verdict(CONTRADICTED, "worse than another, the best of them is shown", *shown)
-    return Verdict(OPEN, f"not told apart from the best other: {too_few(least, alpha)}", *shown)
+    return Verdict(UNDECIDED, f"not told apart from the best other: {too_few(least, alpha)}", *shown)
 
 
 def _training(experiment: Experiment, pairs: Sequence[tuple[str, str]]) -> float | None:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from stilts.config.messages import explain
 from stilts.config.models import CONTROLS, Config
 from stilts.config.recipes import chain_faults, recipe_faults, translations
+from stilts.config.sizes import size_faults
 from stilts.config.training import Pretraining
 from stilts.errors import UserError, did_you_mean
 from stilts.miniworld.settings import resolve_world
@@ -198,6 +199,7 @@ def _cross_check(config: Config) -> list[str]:
         if where == "target.tasks" and task.model_of:
             problems.append(f'{where}: "{name}" is predicted with the model of "{task.model_of}"; name that one')
     problems += recipe_faults(config, read)
+    problems += size_faults(config)
     if config.provider == "mini":
         try:
             resolve_world(config.world.model_dump() | {"source_language": config.source_language})

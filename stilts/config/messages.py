@@ -92,6 +92,8 @@ def _say(error: dict) -> str:
     trap = _trap(value, {kind})
     if trap:
         return trap
+    if kind == "too_short" and not value:
+        return "must name at least one"
     if kind == "string_pattern_mismatch":
         return f"{NAME_RULE} (it is {value!r})"
     if kind in ("model_type", "dict_type"):

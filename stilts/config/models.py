@@ -17,6 +17,10 @@ from stilts.tasks.spec import Strict
 
 CONTROLS = ("random-init", "blind")
 COUNTED_AXES = ("flops", "flops_slots", "memory", "disk")  # the others are measured
+Axis = Literal[
+    "flops", "flops_slots", "memory", "disk",
+    "latency_p50", "latency_p90", "latency_p99", "cpu_seconds", "memory_peak", "energy", "energy_above_idle",
+]  # fmt: skip
 
 
 class Backbone(Strict):
@@ -99,16 +103,22 @@ class Recipe(Strict):
 class Grid(Strict):
     """Which arms of the study run: every backbone x recipe x target x seed."""
 
-    backbones: list[Name] = Field(default_factory=lambda: ["mini"], description="Names under `backbones`.")
+    backbones: list[Name] = Field(
+        default_factory=lambda: ["mini"], min_length=1, description="Names under `backbones`."
+    )
     recipes: list[Name] = Field(
         default_factory=lambda: ["none", "mnli", "squad1", "multi"],
+        min_length=1,
         description="Names under `recipes`; `none` is the baseline.",
     )
     targets: list[Name] = Field(
-        default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"], description="Target tasks."
+        default_factory=lambda: ["pawsx", "udpos", "xquad", "tydiqa", "xcopa", "tatoeba"],
+        min_length=1,
+        description="Target tasks.",
     )
     seeds: list[Count] = Field(
         default_factory=lambda: [1, 2, 3],
+        min_length=1,
         description="Repetitions; one seed fixes data order and head initialisation in every arm.",
     )
     controls: list[Literal["random-init", "blind"]] = Field(
@@ -146,8 +156,8 @@ class Budget(Strict):
     queries: Positive = Field(
         64, description="Test examples answered one by one for the latency of a point; p90 takes 64, p99 takes 662."
     )
-    axis: Name = Field(
-        "flops", description="Cost that budgets are counted in: a name of the column `cost` of costs.csv."
+    axis: Axis = Field(
+        "flops", description="Cost that budgets are counted in; the first four are counted, the others measured."
     )
     scale: Literal["share", "absolute"] = Field(
         "share",

@@ -121,12 +121,14 @@ DOCS_HEAD = """\
 
 Written by `make config` from `stilts/config/models.py` and `stilts/tasks/spec.py`; do not edit.
 
-`config.yaml` is the default experiment with every key. A file `experiments/<name>.yaml` names only what differs and
-runs with `make reproduce EXPERIMENT=<name>`, or `snakemake --configfile experiments/<name>.yaml`. A section it does not
-name is the one of `config.yaml` (with real data: `tasks` is empty, `intermediate` and `target` are ordinary); in a
+`config.yaml` is the default experiment with every key. A file `experiments/<name>.yaml` begins with a line
+`experiment: <name>`, names what differs, and runs with `make reproduce EXPERIMENT=<name>`, or
+`snakemake --configfile experiments/<name>.yaml`. A section it does not name is the one of `config.yaml` (with real
+data: `tasks` is empty, `intermediate` and `target` are ordinary); in a
 section that it names, the other keys have the ordinary defaults of the tables below. A list, and a mapping of names
 (`recipes`, `backbones`), replaces the default one.
-Several files after `--configfile` are laid over each other, the last one wins.
+Several files after `--configfile` are laid over each other, the last one wins. A file that names no experiment changes
+single keys of `config.yaml` and runs under its name, over its results; files of `experiments/` have to name theirs.
 
 Nothing is guessed: an unknown key, a value of the wrong type and a name that nothing defines are errors, told together
 before anything runs.

@@ -20,7 +20,12 @@ COSTS = {
     "energy_above_idle": ("energy above idle, J", 1.0),
 }
 MARKS = {"within the spread of": "≈", "too noisy": "?"}  # by what a measurement's note says
-VERDICTS = {"reproduced": ("✓", "yes"), "contradicted": ("✗", "no"), "not testable here": ("?", "")}
+VERDICTS = {
+    "reproduced": ("✓", "yes"),
+    "contradicted": ("✗", "no"),
+    "undecided": ("≈", ""),
+    "not testable here": ("?", ""),
+}
 
 
 def budgets_of(claims: Sequence[Row]) -> list[str]:
@@ -54,7 +59,23 @@ def budget_answer(claims: Sequence[Row], how: dict[str, Any]) -> tuple[str, str,
         found = f"{up + down} {size} hold" if up + down else f"none {size} holds"
         which = f": gains {up}, losses {down}; the others are open" if up + down else ""
         more.append(f"Target by target, {found} after correction for their number{which}.")
+    if uncut := same_at_all(tested, budgets):
+        it = "it is" if len(uncut) == 1 else "they are"
+        more.append(f"The smallest budget takes nothing from {listed(uncut)}: {it} in every mean with the same scores.")
     return _headline(blocks, alpha, affords(budgets[-1], how)), lead, [*more, *_unsaid(blocks[0], alpha)]
+
+
+def same_at_all(claims: Sequence[Row], budgets: Sequence[str]) -> list[str]:
+    """Return the targets for which all of several budgets buy the same scores, in every recipe."""
+    scores: dict[str, dict[str, list[tuple[str, str]]]] = {}
+    for r in claims:
+        if r["target"] != OVERALL and r["budget"] in budgets:
+            scores.setdefault(r["target"], {}).setdefault(r["recipe"], []).append((r["none"], r["score"]))
+
+    def same(found: list[tuple[str, str]]) -> bool:
+        return len(found) == len(budgets) > 1 and len(set(found)) == 1
+
+    return [target for target, of in scores.items() if all(map(same, of.values()))]
 
 
 def _headline(blocks: Sequence[Sequence[Row]], alpha: float, smallest: str) -> str:
@@ -158,7 +179,8 @@ def verdicts(paper: Sequence[Row]) -> list[dict[str, str]]:
         sign, tone = VERDICTS.get(row["verdict"], ("?", ""))
         ours = f"{signed(row['estimate'])} {interval(row)}".strip() if row["estimate"] else ""
         if row["unit"] != "points" and row["estimate"]:
-            ours = f"{float(row['estimate']):.3g} {row['unit']}"
+            mean, *ends = [_minus(row[k], ".3g") for k in ("estimate", "low", "high") if row[k]]
+            ours = " ".join([mean, *([f"[{' to '.join(ends)}]"] if ends else []), row["unit"]])
         theirs = signed(row["published"]) if row["published"] else ""
         reason = row["reason"][:1].upper() + row["reason"][1:]
         shown.append({**row, "sign": sign, "tone": tone, "ours": ours, "theirs": theirs, "reason": reason})
@@ -223,5 +245,5 @@ def _cost(row: Row | None, name: str) -> str:
     return f"{float(row['value']) * COSTS[name][1]:.3g} {marks}".strip()
 
 
-def _minus(text: str) -> str:
-    return f"{float(text):.1f}".replace("-", "−")
+def _minus(text: str, form: str = ".1f") -> str:
+    return format(float(text), form).replace("-", "−")

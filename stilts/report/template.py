@@ -159,7 +159,8 @@ CONTEXT = """
 rows are
 in <a href="../claims/paper.csv">paper.csv</a>. They speak of {{ scope }}.</p>
 {{ claim_list(decided) }}
-{% if undecided %}<details><summary>Not testable here ({{ undecided|length }})</summary>{{ claim_list(undecided) }}
+{% if undecided %}<details><summary>Undecided, or not testable here ({{ undecided|length }})</summary>{{
+claim_list(undecided) }}
 </details>{% endif %}
 {% endif %}
 

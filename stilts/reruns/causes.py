@@ -13,7 +13,7 @@ from stilts.config.models import Config
 from stilts.errors import UserError
 from stilts.provenance.code import code_files
 from stilts.provenance.key import digest_of_parts, read_key
-from stilts.provenance.manifest import canonical, is_manifest, sha256
+from stilts.provenance.manifest import canonical, is_manifest, lost_files, sha256
 from stilts.provenance.store import Store
 from stilts.reruns.difference import Difference, differences
 from stilts.reruns.leaves import source_of
@@ -64,7 +64,7 @@ class _Explain:
             return [str(error)]
         if key is None or not hasattr(job.params, "spec"):
             return []
-        causes = []
+        causes = [f"missing: {name}" for name in lost_files(folder)]
         for change in differences(key["spec"], json.loads(job.params.spec)):
             source = self._source(job.rule.name, wildcards, change)
             causes.append(f"{change} ({f'from {source}' if source else '.'.join(change.path)})")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 MISSING = object()
+MOST = 8  # members of a list that are named
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,19 @@ def _change(old: Any, new: Any) -> str:
         before, after = [_short(v) for v in old], [_short(v) for v in new]
         gone, come = [v for v in before if v not in after], [v for v in after if v not in before]
         if not gone and not come:
-            return f"{', '.join(before)} -> {', '.join(after)}"
-        return " ".join([f"+ {', '.join(come)}"] * bool(come) + [f"- {', '.join(gone)}"] * bool(gone))
+            return f"{_some(before)} -> {_some(after)}"
+        return " ".join([f"+ {_some(come)}"] * bool(come) + [f"- {_some(gone)}"] * bool(gone))
     if new is MISSING:
         return f"{_short(old)} -> (not set)"
     return f"{'(not set)' if old is MISSING else _short(old)} -> {_short(new)}"
 
 
+def _some(texts: list[str]) -> str:
+    return ", ".join(texts if len(texts) <= MOST else [*texts[: MOST - 1], f"... {len(texts) - MOST + 1} more"])
+
+
 def _short(value: Any) -> str:
     text = task_name(value) or (value if isinstance(value, str) else repr(value))
+    if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):  # an arm by its names
+        text = " ".join(str(v) for v in value.values() if v not in ("", None))
     return text if len(text) <= 60 else text[:57] + "..."

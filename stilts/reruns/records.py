@@ -17,10 +17,12 @@ from typing import Any
 
 from stilts.errors import UserError
 from stilts.provenance.key import read_key
-from stilts.provenance.manifest import KEY, MANIFEST, canonical, is_manifest, sha256
+from stilts.provenance.manifest import KEY, MANIFEST, canonical, is_manifest, lost_files, sha256
 
 # Rules that read the outside world: the key does not hold all their inputs.
 OUTSIDE = ("fetch", "fetch_backbone")
+# Rules whose files people open, move and delete one by one. Snakemake knows their manifests alone.
+READ_BY_PEOPLE = ("score", "summarise", "costs", "curves", "claims", "figures", "report", "check", "export")
 UNFINISHED = (".part", ".old")  # ends of the folders that jobs make their results in, and move old ones to
 
 
@@ -59,6 +61,8 @@ def _lacking(root: Path) -> dict[str, Any]:
         if key is None:
             continue
         fields = _fields(key, hash_of)
+        if key["rule"] in READ_BY_PEOPLE and (lost := lost_files(folder)):
+            fields["params"] = [f"lost: {name}" for name in lost]  # unlike those of any job: it will run
         for output in filter(os.path.isfile, [*manifests, *key["copies"]]):
             if not _agrees(_read(path_of(output)), fields):
                 times = {"starttime": made, "endtime": made, "incomplete": False}
