@@ -241,8 +241,7 @@ def test_verdicts_go_by_the_interval(gain, test, wanted):
         return 40.0 + (key.recipe == "multi") * (gain + 0.1 * (key.seed - 2))
 
     found = verdict(experiment(score), claim(test=test), HOW)
-    assert found.verdict == wanted
-    assert found.estimate == pytest.approx(gain)
+    assert (found.verdict, found.estimate) == (wanted, pytest.approx(gain))
     assert found.low < gain < found.high
 
 

@@ -57,15 +57,6 @@ def write_manifest(folder: Path, facts: dict[str, Any] | None = None) -> Path:
     return path
 
 
-def lost_files(folder: Path) -> list[str]:
-    """Return the files that a folder's manifest lists and that are not there; one that cannot be read lists none."""
-    try:
-        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
-    except (OSError, ValueError, LookupError, TypeError):
-        return []
-    return [name for name in files if not (folder / name).is_file()]
-
-
 def is_aside(name: str) -> bool:
     """Whether a file lies beside a result and is no part of it."""
     return name in (RUN, SPEC, KEY) or is_manifest(name)

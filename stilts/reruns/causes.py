@@ -13,10 +13,11 @@ from stilts.config.models import Config
 from stilts.errors import UserError
 from stilts.provenance.code import code_files
 from stilts.provenance.key import digest_of_parts, read_key
-from stilts.provenance.manifest import canonical, is_manifest, lost_files, sha256
+from stilts.provenance.manifest import canonical, is_manifest, sha256
 from stilts.provenance.store import Store
 from stilts.reruns.difference import Difference, differences
 from stilts.reruns.leaves import source_of
+from stilts.reruns.records import lost_files
 
 NOT_THERE = "not there (never made, or removed)"
 

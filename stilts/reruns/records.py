@@ -17,7 +17,7 @@ from typing import Any
 
 from stilts.errors import UserError
 from stilts.provenance.key import read_key
-from stilts.provenance.manifest import KEY, MANIFEST, canonical, is_manifest, lost_files, sha256
+from stilts.provenance.manifest import KEY, MANIFEST, canonical, is_manifest, sha256
 
 # Rules that read the outside world: the key does not hold all their inputs.
 OUTSIDE = ("fetch", "fetch_backbone")
@@ -44,6 +44,15 @@ def lend_records(persistence: Any, root: Path) -> None:
     """Let a plan read the records that `restore_records` would write, and write nothing."""
     found, read = _lacking(root), persistence._read_record
     persistence._read_record = lambda output: found.get(output) or read(output)
+
+
+def lost_files(folder: Path) -> list[str]:
+    """Return the files that a folder's manifest lists and that are not there; one that cannot be read lists none."""
+    try:
+        files = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["files"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return []
+    return [name for name in files if not (folder / name).is_file()]
 
 
 def _lacking(root: Path) -> dict[str, Any]:
