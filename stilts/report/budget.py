@@ -130,8 +130,8 @@ def _lead(rows: Sequence[Row], alpha: float, start: str) -> str:
         return f"{start}, intermediate training {' and '.join(parts)}{rest}."
     best = groups[0][0]
     return (
-        f"{start}, no recipe’s mean score in the other languages can be told from that without intermediate training; "
-        f"the highest is {said([best])}."
+        f"{start}, no recipe’s mean score in the other languages can be told from that without intermediate training "
+        f"after correction for the number of tests; the highest is {said([best])}."
     )
 
 

@@ -24,7 +24,8 @@ MACROS = """{% macro score_cell(cell) %}<td class="{{ cell.tone }}{{ " total" if
 {% endfor %}</tbody>{% endmacro %}
 {% macro claim_list(rows) %}<ol class="claims">{% for row in rows %}
 <li><p><span class="badge {{ row.tone }}">{{ row.sign }} {{ row.verdict }}</span> <b>{{ row.claim }}</b></p>
-<p>{% if row.ours %}Here {{ row.ours }}. {% endif %}{% if row.theirs %}Published {{ row.theirs }}. {% endif %}
+<p>{% if row.ours %}Here {{ row.ours }}. {% endif %}{% if row.theirs %}
+Published{{ ", as told," if row.certainty != "verified" }} {{ row.theirs }}. {% endif %}
 <span class="soft">{{ row.reason }}. Source: {{ row.source }} ({{ row.certainty }}); row
 <code>{{ row.id }}</code>.</span></p></li>{% endfor %}</ol>{% endmacro %}
 """

@@ -23,7 +23,7 @@ class Difference:
 
 
 def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Difference]:
-    """Yield every leaf that differs; lists of tasks are compared task by task where both hold the same ones."""
+    """Yield every leaf that differs; lists of tasks or claims are compared one by one where both hold the same ones."""
     before, after = ({} if value is MISSING else value for value in (old, new))
     if isinstance(before, dict) and isinstance(after, dict) and (before or after):
         for key in sorted(before.keys() | after.keys()):
@@ -36,10 +36,10 @@ def differences(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[Diff
 
 
 def _names(value: Any) -> list[str] | None:
-    """Return the names of a list of tasks, or None for anything else."""
+    """Return the names of a list of tasks or claims, or None for anything else."""
     if not isinstance(value, list) or not value or not all(isinstance(v, dict) for v in value):
         return None
-    names = [task_name(v) for v in value]
+    names = [task_name(v) or v.get("id", "") for v in value]
     return names if all(names) else None
 
 
@@ -67,6 +67,6 @@ def _some(texts: list[str]) -> str:
 
 def _short(value: Any) -> str:
     text = task_name(value) or (value if isinstance(value, str) else repr(value))
-    if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):  # an arm by its names
+    if isinstance(value, dict) and not any(isinstance(v, dict | list) for v in value.values()):  # an arm: its names
         text = " ".join(str(v) for v in value.values() if v not in ("", None))
     return text if len(text) <= 60 else text[:57] + "..."
