@@ -234,3 +234,7 @@ def test_sizes_that_no_encoder_can_meet_are_named(text, said):
 
 def test_the_last_hidden_state_and_a_wholly_frozen_encoder_can_be_asked_for():
     load_config(yaml.safe_load("{retrieval: {layer: 4}, target: {defaults: {frozen_layers: 5}}}"))
+
+
+def test_layers_of_retrieval_bind_only_a_study_that_reads_them():
+    load_config(yaml.safe_load("{retrieval: {layer: 5}, grid: {targets: [xnli]}}"))

@@ -176,6 +176,7 @@ def _cross_check(config: Config) -> list[str]:
     wanted += [("tasks", t) for t in config.tasks] + [("intermediate.tasks", t) for t in config.intermediate.tasks]
     wanted += [("target.tasks", t) for t in config.target.tasks]
     wanted += [(f"backbones.{b}.pretraining.corpus", p.corpus) for b, p in _pretrained(config)]
+    swept = False
     for where, name in wanted:
         try:
             task = get_task(name, config.task_folders)
@@ -194,12 +195,13 @@ def _cross_check(config: Config) -> list[str]:
         if where == "tasks":
             problems += _task_faults(config, name)
         if where == "grid.targets":
+            swept |= task.swept
             problems += _model_faults(config, name)
             problems += [] if _task_faults(config, name) else chain_faults(resolve_task(config, name), read)
         if where == "target.tasks" and task.model_of:
             problems.append(f'{where}: "{name}" is predicted with the model of "{task.model_of}"; name that one')
     problems += recipe_faults(config, read)
-    problems += size_faults(config)
+    problems += size_faults(config, swept)
     if config.provider == "mini":
         try:
             resolve_world(config.world.model_dump() | {"source_language": config.source_language})

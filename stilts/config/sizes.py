@@ -6,12 +6,15 @@ from stilts.config.models import Backbone, Config
 from stilts.config.recipes import starts_first
 
 
-def size_faults(config: Config) -> list[str]:
-    """Return settings that ask for more layers than a backbone of the grid has, or that no encoder can have."""
+def size_faults(config: Config, swept: bool) -> list[str]:
+    """Return settings that ask for more layers than a backbone of the grid has, or that no encoder can have.
+
+    `swept`: a target of the grid is scored at every hidden state; else nothing reads the layers of retrieval.
+    """
     problems = []
     for name in config.grid.backbones:
         if name in config.backbones:
-            problems += _own_faults(name, config.backbones[name]) or _asked_faults(config, name)
+            problems += _own_faults(name, config.backbones[name]) or _asked_faults(config, name, swept)
     return problems
 
 
@@ -29,7 +32,7 @@ def _own_faults(name: str, backbone: Backbone) -> list[str]:
     return problems
 
 
-def _asked_faults(config: Config, name: str) -> list[str]:
+def _asked_faults(config: Config, name: str, swept: bool) -> list[str]:
     """Return what asks for a layer that a backbone lacks; nothing where its layers are not known."""
     backbone = config.backbones[name]
     made = backbone.pretraining if backbone.source == "pretrain" else None
@@ -37,8 +40,9 @@ def _asked_faults(config: Config, name: str) -> list[str]:
     if layers is None:
         return []
     asked = [("budget.depths", d, d) for d in config.budget.depths if d != "full"]
-    asked += [("retrieval.layer", config.retrieval.layer, config.retrieval.layer)]
-    asked += [("retrieval.layers", k, k) for k in config.retrieval.layers if config.retrieval.layers != "all"]
+    if swept:
+        asked += [("retrieval.layer", config.retrieval.layer, config.retrieval.layer)]
+        asked += [("retrieval.layers", k, k) for k in config.retrieval.layers if config.retrieval.layers != "all"]
     trained = [t for r in starts_first(config, config.grid.recipes) for t in config.recipes[r].tasks]
     for phase, settings, tasks in (
         ("intermediate", config.intermediate, trained), ("target", config.target, config.grid.targets),
