@@ -12,6 +12,7 @@ sys.path.insert(0, str(PROJECT))
 from snakemake.exceptions import WorkflowError
 
 from stilts.config.load import load_config
+from stilts.config.repeats import refuse_repeats
 from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
@@ -48,6 +49,8 @@ WORLD_TASKS = (
     "anli bucc bucc_gold ccg copa cosmosqa csqa hellaswag lareqa mewslix mlm_text mlqa mnli panx panx_r pawsx "
     "qqp siqa snli squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
 )
+for path in workflow.configfiles:
+    or_stop(refuse_repeats, Path(path))
 STUDY = or_stop(lambda: Study(load_config(config)))
 for line in STUDY.notes if workflow.is_main_process else []:
     print(f"note: {line}", file=sys.stderr)

@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from stilts.config.messages import explain
+from stilts.config.repeats import refuse_repeats
 from stilts.errors import UserError
 from stilts.tasks.claims import Claim
 
@@ -21,6 +22,7 @@ def claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
     found: list[Claim] = []
     for path in sorted(folder.glob("*.yaml")):
         try:
+            refuse_repeats(path)
             raw = yaml.safe_load(path.read_text(encoding="utf-8"))
             found += [Claim.model_validate(row) for row in raw["claims"]]
         except ValidationError as error:

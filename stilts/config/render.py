@@ -133,8 +133,9 @@ single keys of `config.yaml` and runs under its name, over its results; files of
 Nothing is guessed: an unknown key, a value of the wrong type and a name that nothing defines are errors, told together
 before anything runs.
 
-YAML has two traps. A number with an exponent needs a dot (`1.0e-5`; `1e-5` is read as text), and the bare words `no`,
-`off`, `yes` and `on` are read as truth values (write the Norwegian language as `"no"`). Both are caught with a message.
+YAML has three traps. A number with an exponent needs a dot (`1.0e-5`; `1e-5` is read as text), and the bare words `no`,
+`off`, `yes` and `on` are read as truth values (write the Norwegian language as `"no"`); of a key that stands twice
+the last one counts. All are caught with a message.
 
 Memory and where jobs run are no part of an experiment: they are in `profiles/` and on Snakemake's command line.
 """

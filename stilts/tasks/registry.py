@@ -11,6 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from stilts.config.messages import explain
+from stilts.config.repeats import refuse_repeats
 from stilts.errors import UserError, did_you_mean
 from stilts.tasks.spec import TaskSpec
 
@@ -24,6 +25,7 @@ def load_task(path: Path) -> TaskSpec:
 
     Raises UserError naming the file and every field that is wrong.
     """
+    refuse_repeats(path)
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except yaml.YAMLError as error:
