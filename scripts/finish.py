@@ -35,7 +35,9 @@ def main(argv: list[str] | None = None) -> int:
     reused = sum(bool(run.get("reused")) for run in runs.values())
     own = {p: r.get("cpu_seconds", 0) - r.get("earlier_cpu_seconds", 0) for p, r in runs.items() if not r.get("reused")}
     inside = sum(seconds for p, seconds in own.items() if _computes(p, args.root))
-    jobs = f"{len(runs)} jobs" + (f" ({reused} of them reused from the store)" if reused else "")
+    jobs = f"{len(runs)} jobs" + (
+        f" ({reused} of them took the result of an equal job, from the store)" if reused else ""
+    )
     wall = time.time() - args.started
     print(f"\n{jobs} in {_clock(wall)} wall, {_clock(args.cpu)} of CPU time", end="", file=sys.stderr)
     share = f", {100 * inside / args.cpu:.0f} % of it inside training and evaluation" if args.cpu else ""

@@ -265,7 +265,7 @@ def test_finish_keeps_the_scores_of_a_run_that_asked_for_them(results, monkeypat
         (root / name).mkdir()
         (root / name / "run.json").write_text(text)
     assert finish.main(call) == 0
-    assert "3 jobs (1 of them reused" in capsys.readouterr().err
+    assert "3 jobs (1 of them took the result of an equal job" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
