@@ -54,6 +54,7 @@ rule all:
 onstart:
     hold_lock()
     explain()
+    look_at_the_store()
     look_when_a_job_ends()
     start_worker()
 

@@ -47,6 +47,15 @@ def explain():
     print(told, end="\n\n", file=sys.stderr)
 
 
+def look_at_the_store():
+    """Say once, and not only in the log of every job, that nothing will be kept there."""
+    if STORE is not None and (why := STORE.refusal()):
+        print(
+            f"note: results will not be kept in the store {STORE.root} ({why}); they stand all the same",
+            file=sys.stderr,
+        )
+
+
 def start_worker():
     """Start the resident worker of this invocation; without it every job imports torch for itself."""
     if not (CONFIG.runtime.resident_worker and workflow.local_exec and hasattr(os, "pidfd_open")):

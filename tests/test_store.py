@@ -16,6 +16,7 @@ from stilts.provenance.code import code_files, digest_of
 from stilts.provenance.key import Key, digest_of_parts, read_key
 from stilts.provenance.manifest import is_aside, read_manifest, write_manifest
 from stilts.provenance.store import Store, leftovers, prunable, remove
+from tests.study_case import changed, snakemake
 
 KEY = "ab" * 32
 
@@ -112,6 +113,22 @@ def test_a_store_that_cannot_be_written_costs_a_message(tmp_path, capsys):
     store.keep(KEY, result(tmp_path / "made"))
     assert "not kept in the store" in capsys.readouterr().err
     assert not store.take(KEY, tmp_path / "again")
+    assert store.refusal() == "Not a directory"
+
+
+def test_a_store_that_can_be_written_is_left_as_it_was(store, tmp_path):
+    store.keep(KEY, result(tmp_path / "made"))
+    before = sorted(store.root.rglob("*"))
+    assert store.refusal() is None
+    assert sorted(store.root.rglob("*")) == before
+
+
+def test_a_run_says_first_that_nothing_will_be_kept(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    done = snakemake(tmp_path, "make_world", configfile=changed(tmp_path / "a.yaml", store=f"{tmp_path}/file/store"))
+    assert done.returncode == 0, done.stdout
+    note = f"note: results will not be kept in the store {tmp_path}/file/store (Not a directory)"
+    assert 0 < done.stdout.index(note) < done.stdout.index("Make the mini world")
 
 
 def test_many_keep_the_same_result_at_once(store, tmp_path, capsys):

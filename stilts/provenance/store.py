@@ -92,6 +92,16 @@ class Store:
         finally:
             shutil.rmtree(part, ignore_errors=True)
 
+    def refusal(self) -> str | None:
+        """Return why no entry can be made here now, or None."""
+        probe = self.root / TEMPORARY / f"probe-{os.getpid()}"
+        try:
+            probe.mkdir(parents=True)
+            probe.rmdir()
+        except OSError as error:
+            return error.strerror or str(error)
+        return None
+
     def _set_aside(self, place: Path, fault: str) -> None:
         aside = self.root / DAMAGED / f"{place.name}-{int(time.time())}"
         try:
