@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import time
+from multiprocessing import active_children
 from pathlib import Path
 
 import numpy as np
@@ -77,8 +79,13 @@ class Toy:
         return (self.net(x) ** 2).sum() / count
 
 
-def gradients(processes: int, dropout: float = 0.0, shards: int = 4) -> tuple[list[float], list[torch.Tensor]]:
-    """Return the losses and the last gradients of three batches, weights moving between them."""
+def gradients(
+    processes: int, dropout: float = 0.0, shards: int = 4, started: int | None = None
+) -> tuple[list[float], list[torch.Tensor]]:
+    """Return the losses and the last gradients of three batches, weights moving between them.
+
+    started: helpers that there are, None for as many as asked for.
+    """
     toy, rows = Toy(), np.random.default_rng(0).normal(size=(3, 12, 5)).astype(np.float32)
     toy.dropout, losses = dropout, []
     parameters = list(toy.net.parameters())
@@ -88,7 +95,8 @@ def gradients(processes: int, dropout: float = 0.0, shards: int = 4) -> tuple[li
             losses.append(pool.backward((1, step), [(part, 12) for part in np.split(batch, shards)]))
             with torch.no_grad():
                 torch._foreach_add_(parameters, [p.grad for p in parameters], alpha=-0.1)  # helpers have to see it
-        assert (pool.cpu_seconds > 0) == (processes > 1)
+        assert len(pool.helpers) == (min(processes, shards) - 1 if started is None else started)
+        assert (pool.cpu_seconds > 0) == bool(pool.helpers)
     return losses, [p.grad for p in parameters]
 
 
@@ -146,7 +154,76 @@ def test_a_shard_without_a_target_is_no_obstacle(split, tmp_path):
     assert np.isfinite(pretrain(split, rare, 1, tmp_path / "h", processes=2)[2]["loss"])
 
 
+@pytest.mark.parametrize("started", [0, 1, 2])
+def test_fewer_processes_than_asked_for_come_to_the_same(monkeypatch, capfd, started):
+    fork, left = os.fork, iter(range(started))
+
+    def refused() -> int:
+        if next(left, None) is None:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return fork()
+
+    alone = gradients(1, 0.3)
+    monkeypatch.setattr(os, "fork", refused)
+    together = gradients(4, 0.3, started=started)
+    assert alone[0] == together[0]
+    assert all(torch.equal(a, b) for a, b in zip(alone[1], together[1], strict=True))
+    note = f"no further process can be started (Resource temporarily unavailable); {1 + started} compute"
+    assert note in capfd.readouterr().err
+
+
 # --- processes that end
+
+
+def test_a_job_that_is_interrupted_while_it_starts_helpers_ends(tmp_path):
+    def work() -> int:
+        toy, starts = Toy(), iter([os.fork])
+
+        def interrupted() -> int:
+            for fork in starts:
+                return fork()
+            raise KeyboardInterrupt
+
+        os.fork = interrupted
+        try:
+            Shards(list(toy.net.parameters()), toy.loss, 3, 3).__enter__()
+        except KeyboardInterrupt:
+            return len(active_children())  # the interpreter's end would wait for them
+        return 50
+
+    assert in_child(work, tmp_path / "err") == 0, (tmp_path / "err").read_text()
+
+
+def test_a_helper_ends_with_its_job_though_another_does_not(tmp_path):
+    def work() -> int:
+        toy = Toy()
+        with Shards(list(toy.net.parameters()), toy.loss, 3, 3) as pool:
+            first, second = [helper.pid for helper, _ in pool.helpers]
+            (tmp_path / "pids").write_text(f"{first} {second}")
+            time.sleep(0.5)  # both wait for work
+            os.kill(second, signal.SIGSTOP)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 0
+
+    assert in_child(work, tmp_path / "err") == 128 + signal.SIGKILL
+    first, second = [int(x) for x in (tmp_path / "pids").read_text().split()]
+    try:
+        wait_until_ended([first])
+        assert alive(second)
+    finally:
+        os.kill(second, signal.SIGCONT)
+    wait_until_ended([second])
+
+
+def alive(pid: int) -> bool:
+    return Path(f"/proc/{pid}").exists() and "Z" not in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1]
+
+
+def wait_until_ended(pids: list[int]) -> None:
+    end = time.monotonic() + 20
+    while left := [p for p in pids if alive(p)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.02)
 
 
 def test_a_helper_that_is_killed_takes_the_job_with_it(tmp_path):
@@ -187,10 +264,7 @@ def test_no_helper_outlives_its_job(tmp_path, number):
     assert in_child(work, tmp_path / "err") == 128 + number
     pids = [int(x) for x in (tmp_path / "pids").read_text().split()]
     assert len(pids) == 2
-    end = time.monotonic() + 20
-    while alive := [p for p in pids if Path(f"/proc/{p}").exists() and "Z" not in Path(f"/proc/{p}/stat").read_text()]:
-        assert time.monotonic() < end, alive
-        time.sleep(0.02)
+    wait_until_ended(pids)
 
 
 def test_signals_are_the_jobs_to_heed(tmp_path):

@@ -60,19 +60,32 @@ class Shards:
             with torch.no_grad():
                 for parameter, shared in zip(self.parameters, _room(self.parameters), strict=True):
                     parameter.data = shared.copy_(parameter)
-        for _ in range(self.processes - 1):
-            ours, theirs = get_context("fork").Pipe()
-            helper = get_context("fork").Process(target=self._help, args=(ours, theirs), daemon=True)
-            helper.start()
-            theirs.close()
-            self.helpers.append((helper, ours))
+        try:
+            for _ in range(self.processes - 1):
+                self._start_helper()
+        except OSError as error:  # a limit on processes or memory: fewer come to the same
+            self.helpers = [(helper, pipe) for helper, pipe in self.helpers if helper.pid is not None]
+            self.processes = 1 + len(self.helpers)
+            reason = error.strerror or error
+            print(f"note: no further process can be started ({reason}); {self.processes} compute", file=sys.stderr)
+        except BaseException:
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
         for _, pipe in self.helpers:
             pipe.close()
         for helper, _ in self.helpers:
-            helper.join()
+            if helper.pid is not None:
+                helper.join()
+
+    def _start_helper(self) -> None:
+        ours, theirs = get_context("fork").Pipe()
+        helper = get_context("fork").Process(target=self._help, args=(theirs,), daemon=True)
+        self.helpers.append((helper, ours))
+        with theirs:
+            helper.start()
 
     def backward(self, seed: Sequence[int], shards: Sequence[Arrays]) -> float:
         """Compute the gradients of a batch, the sum over its shards; return its loss.
@@ -107,9 +120,10 @@ class Shards:
         else:
             torch.default_generator.manual_seed(seed)
 
-    def _help(self, theirs: Connection, pipe: Connection) -> None:
+    def _help(self, pipe: Connection) -> None:
         """Compute what is asked for, until whoever asks is gone; signals are theirs to heed."""
-        theirs.close()
+        for _, other in self.helpers:  # the asking ends: one kept open here would keep its helper waiting
+            other.close()
         for number in SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         with suppress(EOFError, ConnectionError):
