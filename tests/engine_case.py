@@ -18,6 +18,7 @@ from stilts.tokens.build import build_tokens
 from stilts.tokens.store import TokenSplit
 from stilts.tokens.tokenizer import Tokenizer, precompiled_charsmap, train_sentencepiece, write_tokenizer
 
+LENGTHS = [[7], [5, 5, 5], [2, 11, 3, 7], [48, 2, 17]]  # of packed sequences
 WORDS = [
     "ba",
     "ce",
@@ -196,3 +197,20 @@ def toy(kind: str, count: int, seed: int = 0, languages: tuple[str, ...] = ("en"
         else:
             put(source_text=" ".join(text), target_text=" ".join(words(make, 2, 9)))
     return rows
+
+
+def theirs(encoder: Encoder, attention: str = "eager") -> torch.nn.Module:
+    """Return transformers' model with our weights."""
+    from transformers import XLMRobertaConfig, XLMRobertaModel  # seconds that few tests need
+
+    config = XLMRobertaConfig(**encoder.config.to_json(), attn_implementation=attention)
+    model = XLMRobertaModel(config, add_pooling_layer=False)
+    missing, unexpected = model.load_state_dict(encoder.state_dict(), strict=False)
+    assert not unexpected
+    assert not [k for k in missing if not k.endswith(("position_ids", "token_type_ids"))]
+    return model.eval()
+
+
+def real(block: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the states of the real tokens, flat."""
+    return block[mask.bool()]

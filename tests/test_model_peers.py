@@ -13,42 +13,26 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoModelForMaskedLM, AutoTokenizer, XLMRobertaConfig, XLMRobertaModel
 from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaForMaskedLM
 
-from stilts.errors import UserError
-from stilts.model import interface
-from stilts.model.attention import attend_nested, attend_padded
 from stilts.model.checkpoint import load_encoder, save_encoder
-from stilts.model.encoder import Encoder, EncoderConfig
+from stilts.model.encoder import EncoderConfig
 from stilts.model.heads import IGNORE, MaskedLMHead, build_head
 from stilts.predict.embed import embed
 from stilts.train.optimizer import AdamW
 from tests.engine_case import (
+    LENGTHS,
     corpus,
     make_tokenizer,
     padded,
     random_encoder,
     random_flat,
+    real,
     split_of,
+    theirs,
     tiny_config,
 )
 
-LENGTHS = [[7], [5, 5, 5], [2, 11, 3, 7], [48, 2, 17]]
 transformers.logging.set_verbosity_error()
 transformers.logging.disable_progress_bar()
-
-
-def theirs(encoder: Encoder, attention: str = "eager") -> XLMRobertaModel:
-    """Return transformers' model with our weights."""
-    config = XLMRobertaConfig(**encoder.config.to_json(), attn_implementation=attention)
-    model = XLMRobertaModel(config, add_pooling_layer=False)
-    missing, unexpected = model.load_state_dict(encoder.state_dict(), strict=False)
-    assert not unexpected
-    assert not [k for k in missing if not k.endswith(("position_ids", "token_type_ids"))]
-    return model.eval()
-
-
-def real(block: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the states of the real tokens, flat."""
-    return block[mask.bool()]
 
 
 @pytest.mark.parametrize("attention", ["eager", "sdpa"])
@@ -96,60 +80,6 @@ def test_stock_packing_by_position_ids_leaks_and_ours_does_not(attention):
     packed = model(ids[None], position_ids=layout.positions[None] + 2).last_hidden_state[0]
     assert (packed - alone).abs().max() > 1e-2, "transformers mended its packing: say so in the docs"
     torch.testing.assert_close(encoder(ids, layout), alone, atol=5e-6, rtol=1e-5)
-
-
-# --- our attention in their models
-
-
-@pytest.mark.parametrize("lengths", LENGTHS, ids=str)
-@pytest.mark.parametrize("way", [attend_padded, attend_nested], ids=lambda f: f.__name__)
-def test_their_model_takes_packed_sequences_by_our_attention(way, lengths, monkeypatch):
-    monkeypatch.setattr(interface, "attend", way)
-    encoder = random_encoder(tiny_config()).eval()
-    model, reference = theirs(encoder, interface.register()), theirs(encoder)
-    ids, layout = random_flat(encoder.config, lengths)
-    block, mask = padded(ids, layout)
-    states = model(**interface.packed(ids, layout.lengths)).last_hidden_state[0]
-    wanted = real(reference(block, attention_mask=mask).last_hidden_state, mask)
-    torch.testing.assert_close(states, wanted, atol=5e-6, rtol=1e-5)
-    torch.manual_seed(1)
-    weight = torch.randn_like(states) / states.numel()
-    (states * weight).sum().backward()
-    (wanted * weight).sum().backward()
-    grads = dict(reference.named_parameters())
-    for name, p in model.named_parameters():
-        torch.testing.assert_close(p.grad, grads[name].grad, atol=1e-6, rtol=1e-4, msg=name)
-
-
-def test_a_packed_model_of_theirs_is_read_from_a_folder_and_drops_attention(tmp_path):
-    encoder = random_encoder(tiny_config())
-    save_encoder(tmp_path, encoder)
-    model = AutoModel.from_pretrained(tmp_path, attn_implementation=interface.register(), add_pooling_layer=False)
-    ids, layout = random_flat(encoder.config, [6, 9, 4])
-    inputs = interface.packed(ids, layout.lengths)
-    by_hand = {**inputs, "cu_seq_lens_q": torch.tensor([0, 6, 15, 19], dtype=torch.int32)}
-    states = model.eval()(**inputs).last_hidden_state
-    assert torch.equal(states, model(**by_hand).last_hidden_state)
-    torch.testing.assert_close(states[0], encoder.eval()(ids, layout), atol=5e-6, rtol=1e-5)
-    model.train()
-    for part in model.modules():
-        if isinstance(part, torch.nn.Dropout):
-            part.p = 0.5 if part is model.encoder.layer[0].attention.self.dropout else 0.0
-    assert not torch.allclose(model(**inputs).last_hidden_state, states)
-
-
-def test_their_model_says_what_our_attention_needs():
-    encoder = random_encoder(tiny_config()).eval()
-    model = theirs(encoder, interface.register())
-    ids, layout = random_flat(encoder.config, [6, 9])
-    block, mask = padded(ids, layout)
-    with pytest.raises(UserError, match=r"one row of packed sequences and their offsets: call the model with stilts"):
-        model(block, attention_mask=mask)
-    with pytest.raises(UserError, match="one row"):
-        model(**{**interface.packed(ids, layout.lengths), "input_ids": block[:, :4], "position_ids": None})
-    model.encoder.layer[0].attention.self.scaling = 0.7
-    with pytest.raises(UserError, match=r"this model scales by 0\.7"):
-        model(**interface.packed(ids, layout.lengths))
 
 
 @pytest.mark.parametrize(
