@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -214,6 +215,67 @@ def test_a_folder_that_cannot_be_made_costs_a_message(root, whole, tmp_path, cap
     assert run(root, "nli", tmp_path / "m") == 0
     assert "no checkpoint at step 1" in capsys.readouterr().err
     assert same(tmp_path / "m", whole("nli"))
+
+
+def test_a_folder_that_is_not_for_us_to_see_costs_a_message(place, tmp_path):
+    folder = place / "theirs" / ("a" * 64)
+    folder.mkdir(parents=True)
+    folder.parent.chmod(0)
+
+    def work() -> int:
+        if not os.geteuid():
+            os.seteuid(65534)
+        checkpoints = Checkpoints(Attempts(folder, folder.name, 60.0))
+        return 0 if checkpoints.found is None else 1
+
+    try:
+        assert in_child(work, tmp_path / "err") == 0, (tmp_path / "err").read_text()
+    finally:
+        folder.parent.chmod(0o700)
+    assert f"note: {folder} cannot be used (Permission denied)" in (tmp_path / "err").read_text()
+
+
+def test_a_folder_that_is_deleted_under_a_job_is_made_anew(root, whole, place, tmp_path):
+    """Whoever needs room may delete it: it costs time, and no more of it than until the next saving."""
+    out, after_step, steps = tmp_path / "m", Checkpoints.after_step, iter(range(1, 100))
+
+    def deleted(self, state, total) -> None:
+        step = next(steps)
+        if step == 4:
+            shutil.rmtree(self.folder)
+        after_step(self, state, total)
+        if step == 6:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def work() -> int:
+        Checkpoints.after_step = deleted
+        return run(root, "nli", out)
+
+    assert in_child(work, tmp_path / "err") == 128 + signal.SIGKILL
+    assert "no checkpoint" not in (tmp_path / "err").read_text()
+    assert [p.name[:12] for p in files(place)] == ["00-000000005", "00-000000006"]
+    assert run(root, "nli", out) == 0
+    assert (record(out)["attempts"], record(out)["resumed_from_step"]) == (2, 6)
+    assert same(out, whole("nli"))
+
+
+def test_what_is_said_of_an_older_checkpoint_is_true(root, place, tmp_path):
+    def work() -> int:
+        after_step, steps = Checkpoints.after_step, iter(range(1, 100))
+
+        def deleted(self, state, total) -> None:
+            if next(steps) == 4:
+                shutil.rmtree(place)
+                place.write_text("in the way")
+            after_step(self, state, total)
+
+        Checkpoints.after_step = deleted
+        return run(root, "nli", tmp_path / "m")
+
+    assert in_child(work, tmp_path / "err") == 0
+    said = [line for line in (tmp_path / "err").read_text().splitlines() if "no checkpoint at step" in line]
+    assert len(said) == 5
+    assert all(line.endswith("; there is none yet") for line in said), said
 
 
 def test_the_same_job_in_another_working_copy_is_left_alone(root, whole, place, tmp_path, capsys):

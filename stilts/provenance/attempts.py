@@ -68,7 +68,13 @@ class Attempts:
         return {"attempts": self.number, "resumed_from_step": self.resumed, **earlier}
 
     def hold(self) -> bool:
-        """Take the folder for this process; False while another makes the same result, in another working copy."""
+        """Take the folder for this process; False while another makes the same result, in another working copy.
+
+        A folder that was deleted meanwhile is made and taken anew.
+        """
+        if self.handle is not None and not self._stands():
+            os.close(self.handle)
+            self.handle = None
         if self.handle is None:
             self.folder.mkdir(parents=True, exist_ok=True)
             handle = os.open(self.folder / LOCK, os.O_RDWR | os.O_CREAT, 0o664)
@@ -81,6 +87,12 @@ class Attempts:
                 pass
             self.handle = handle
         return True
+
+    def _stands(self) -> bool:
+        try:
+            return os.path.samestat(os.fstat(self.handle), os.stat(self.folder / LOCK))
+        except OSError:
+            return False
 
     def forget(self) -> None:
         """Remove the state of a job that is done. What cannot be removed costs a message, never the result."""

@@ -51,10 +51,8 @@ class Checkpoints:
 
     def _newest(self) -> tuple[dict[str, Any] | None, Path | None]:
         """Return the newest checkpoint that holds, as its facts and its path; say so of those that do not."""
-        if self.folder is None or not self.folder.is_dir():
-            return None, None
         try:
-            if not self._ours():
+            if self.folder is None or not self.folder.is_dir() or not self._ours():
                 return None, None
         except OSError as error:
             print(f"note: {self.folder} cannot be used ({error.strerror or error})", file=sys.stderr)
@@ -148,6 +146,8 @@ class Checkpoints:
         tensors = {**state.moved(), **state.drawn(), "facts": as_tensor(json.dumps(facts))}
         tensors |= {f"history.{k}": as_tensor(v.read_text(encoding="utf-8")) for k, v in self.histories.items()}
         try:
+            self.files = [path for path in self.files if path.is_file()]  # whoever needed room may have deleted some
+            self.last = self.last if self.files else None
             if not self._ours():
                 return
             for part in self.folder.glob(f"*{PART}"):  # of an attempt that was killed while it wrote
