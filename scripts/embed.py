@@ -23,7 +23,7 @@ from stilts.predict.dual import dev_rank_score, encode
 from stilts.predict.embed import embed, resolve_layers
 from stilts.provenance.job import run_job
 from stilts.provenance.manifest import dump_json
-from stilts.tokens.dual import DualItems, trained_queries
+from stilts.tokens.dual import DualItems, judged_queries
 from stilts.tokens.store import TokenSplit
 
 SIDES = ("query", "candidate")
@@ -76,7 +76,7 @@ def _dual(spec: dict, args: argparse.Namespace, folder: Path, encoder: Encoder, 
         encode(encoder, head, items, rows, args.tokens_per_batch, out)
         counts[side] = len(rows)
     dev = TokenSplit(args.dev_tokens.parent, "validation")
-    queries = np.intersect1d(dev.where(spec["source_language"]), trained_queries(dev))
+    queries = judged_queries(dev, spec["source_language"])
     value = dev_rank_score(encoder, head, DualItems(dev, *lengths), queries, args.tokens_per_batch)
     score = {"task": spec["dev_task"], "value": round(value, 6), "n": len(queries)}
     (folder / "dev.json").write_text(dump_json(score), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -155,6 +156,34 @@ def test_small_groups_are_small_batches_whose_gradients_add_up():
 def test_the_setting_reaches_the_head(folder):
     part, _ = part_of(folder, random_encoder(tiny_config()), softmax_pairs=4)
     assert part.head.softmax_pairs == 4
+
+
+@pytest.mark.parametrize(("together", "pairs"), [(0, 6 * 10 * 10), (4, 6 * (16 + 16 + 4)), (10, 600), (99, 600)])
+def test_compared_pairs_are_counted_as_the_loss_compares_them(folder, tmp_path, monkeypatch, together, pairs):
+    encoder, found, loss = random_encoder(tiny_config()), [], torch.nn.functional.cross_entropy
+
+    def watched(logits, *args, **how):
+        found.append(logits.numel())
+        return loss(logits, *args, **how)
+
+    monkeypatch.setattr(torch.nn.functional, "cross_entropy", watched)
+    part, own = part_of(folder, encoder, epochs=1, batch_size=10, softmax_pairs=together)
+    plan = make_plan([len(part.items)], ["toy"], [own], 1, ONE)
+    train(encoder, [part], plan, own, tmp_path / "history.jsonl")
+    assert part.work.pairs == sum(found) == pairs
+
+
+@pytest.mark.parametrize("split", ["train", "validation"])
+def test_queries_without_any_right_candidate_are_refused(folder, tmp_path, split):
+    """Nothing would be trained, or the first model kept by a mean over nothing."""
+    for path in (folder / "tokens").iterdir():
+        shutil.copy(path, tmp_path)
+    gold = TokenSplit(tmp_path, split).gold
+    np.save(tmp_path / f"{split}.gold.npy", np.full_like(gold, -1), allow_pickle=False)
+    where, own, task = Sources(tmp_path, folder / "data"), settings(eval_every=5), task_of("answer_retrieval")
+    spec = {"settings": own, "seed": 1, "source_language": "en"}
+    with pytest.raises(UserError, match=f"no query of the {split} split.* has its right candidate there; check that"):
+        make_part(random_encoder(tiny_config()), task, where, where, task, spec)
 
 
 def test_the_scale_begins_at_100_and_learns():

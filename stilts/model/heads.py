@@ -143,6 +143,11 @@ class DualHead(nn.Module):
                 loss = loss + F.cross_entropy(self.logit_scale * (asked @ answers.T), right, reduction="sum")
         return loss, len(queries)
 
+    def compared(self, queries: int) -> int:
+        """Return how many pairs of a query and a candidate the loss of a batch compares."""
+        size = self.softmax_pairs or queries
+        return queries // size * size**2 + (queries % size) ** 2
+
 
 def pool(states: Tensor, layout: Layout, how: str) -> Tensor:
     """Return one vector a sequence [B, hidden]: its first state, or the mean over all of its tokens."""

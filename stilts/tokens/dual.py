@@ -66,3 +66,19 @@ class DualItems:
 def trained_queries(split: TokenSplit) -> np.ndarray:
     """Return the examples that are queries with a right candidate in their split."""
     return np.flatnonzero((split.side == 0) & (split.gold >= 0))
+
+
+def judged_queries(split: TokenSplit, language: str) -> np.ndarray:
+    """Return the trained queries of one language; raises UserError when there are none."""
+    queries = np.intersect1d(split.where(language), trained_queries(split))
+    if not len(queries):
+        raise UserError(without_gold(split, f' in "{language}"'))
+    return queries
+
+
+def without_gold(split: TokenSplit, where: str = "") -> str:
+    """Return what is wrong with a split whose queries all lack their candidates."""
+    return (
+        f"{split.folder}: no query of the {split.split} split{where} has its right candidate there; check that `gold` "
+        "names ids of candidates"
+    )

@@ -133,7 +133,7 @@ def _backward(encoder: Encoder, part: Part, chosen: np.ndarray, precision: str =
     losses = []
     part.work.steps += 1
     for batch in batches:
-        part.work.add(batch.lengths, batch.count)
+        part.work.add(batch.lengths, batch.count, part.head.compared(batch.count) if part.items.whole else 0)
         with computing(precision, encoder.device):
             summed = batch_loss(encoder, part.head, batch) / max(1, total)
         summed.backward()

@@ -17,7 +17,7 @@ from stilts.model.heads import MaskedLMHead, build_head
 from stilts.predict.dual import dev_rank_score
 from stilts.predict.records import dev_score, predict, read_examples
 from stilts.tasks.spec import TaskSpec
-from stilts.tokens.dual import DualItems, trained_queries
+from stilts.tokens.dual import DualItems, judged_queries, trained_queries, without_gold
 from stilts.tokens.joined import JoinedItems, join
 from stilts.tokens.sequences import Items
 from stilts.tokens.store import TokenSplit
@@ -67,6 +67,8 @@ def make_part(
     splits = [_training_split(folder, encoder) for folder in [*own, *translated]]
     length = min(settings["max_length"], encoder.config.max_length)
     items = _items(splits, length, task, spec)
+    if task.dual and not len(items):
+        raise UserError(without_gold(splits[0]))
     outputs = splits[0].outputs(task.labels)
     head = make_head(encoder, task, outputs, settings, spec["seed"])
     work = Work(task.kind, head_outputs(task.kind, outputs))
@@ -127,9 +129,8 @@ def _evaluator(task: TaskSpec, dev: Sources, length: int, spec: dict[str, Any]):
     """Return how a model is judged, and the items it is judged on."""
     settings = spec["settings"]
     split = TokenSplit(dev.tokens, "validation")
-    rows = split.where(spec["source_language"])
-    if task.dual:
-        rows = np.intersect1d(rows, trained_queries(split))
+    language = spec["source_language"]
+    rows = judged_queries(split, language) if task.dual else split.where(language)
     # The same dev subset in every arm: it depends on the task alone.
     rows = rows[np.sort(generator(0, f"dev:{task.task}").permutation(len(rows))[: settings["eval_examples"]])]
     if task.dual:

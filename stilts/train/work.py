@@ -25,14 +25,13 @@ class Work:
     targets: int = 0
     pairs: int = 0
 
-    def add(self, lengths: np.ndarray, targets: int) -> None:
-        """Count a batch: lengths [B] of its sequences, and its real targets."""
+    def add(self, lengths: np.ndarray, targets: int, pairs: int = 0) -> None:
+        """Count a batch: lengths [B] of its sequences, its real targets, and the pairs that a dual encoder compared."""
         self.sequences += len(lengths)
         self.tokens += int(lengths.sum())
         self.squares += int((lengths.astype(np.int64) ** 2).sum())
         self.targets += targets
-        if self.kind in ("answer_retrieval", "entity_retrieval"):
-            self.pairs += (len(lengths) // 2) ** 2
+        self.pairs += pairs
 
     def facts(self, task: str, frozen: int) -> dict[str, Any]:
         """Return the counts for a manifest; frozen: as `Encoder.freeze` counts."""
