@@ -214,6 +214,10 @@ def test_numbers_survive_yaml(number):
     [
         ("grid: {seeds: []}", "grid.seeds: must name at least one"),
         ("budget: {axis: flop}", "budget.axis: must be 'flops'"),
+        ("target: {defaults: {dropout: 1.0}}", "target.defaults.dropout: must be less than 1"),
+        ("target: {tasks: {xnli: {adam_beta2: 1.0}}}", "target.tasks.xnli.adam_beta2: must be less than 1"),
+        ("target: {defaults: {learning_rate: .inf}}", "target.defaults.learning_rate: must be a finite number"),
+        ("intermediate: {defaults: {epochs: .nan}}", "intermediate.defaults.epochs: must be a finite number"),
         ("retrieval: {layer: 5}", 'retrieval.layer: backbone "mini" has 4 layers, and this asks for 5'),
         ("retrieval: {layers: [2, 5]}", 'retrieval.layers: backbone "mini" has 4 layers, and this asks for 5'),
         ("budget: {depths: [full, 5]}", 'budget.depths: backbone "mini" has 4 layers, and this asks for 5'),
@@ -228,11 +232,12 @@ def test_numbers_survive_yaml(number):
         ),
     ],
 )
-def test_sizes_that_no_encoder_can_meet_are_named(text, said):
+def test_sizes_and_numbers_that_nothing_can_meet_are_named(text, said):
     assert said in complaint(text)
 
 
-def test_the_last_hidden_state_and_a_wholly_frozen_encoder_can_be_asked_for():
+def test_the_last_hidden_state_a_wholly_frozen_encoder_and_no_clipping_can_be_asked_for():
+    load_config(yaml.safe_load("{target: {defaults: {max_grad_norm: .inf}}}"))
     load_config(yaml.safe_load("{retrieval: {layer: 4}, target: {defaults: {frozen_layers: 5}}}"))
 
 

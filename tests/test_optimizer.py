@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 from torch import nn
@@ -47,7 +49,14 @@ def textbook(settings: dict, steps: int):
 
 @pytest.mark.parametrize(
     "change",
-    [{}, {"max_grad_norm": 1e-3}, {"max_grad_norm": 1e9}, {"weight_decay": 0.0}, {"warmup_ratio": 0.0}],
+    [
+        {},
+        {"max_grad_norm": 1e-3},
+        {"max_grad_norm": 1e9},
+        {"max_grad_norm": math.inf},
+        {"weight_decay": 0.0},
+        {"warmup_ratio": 0.0},
+    ],
     ids=str,
 )
 @pytest.mark.parametrize("way", ["fused", "plain"])

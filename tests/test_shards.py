@@ -53,6 +53,10 @@ def test_shards_hold_each_sequence_once_and_about_as_many_tokens(lengths, count)
     assert all(abs(lengths[p].sum() - fair) < max(fair, 2 * lengths.max()) for p in parts)
 
 
+def test_the_first_shard_is_smaller_for_what_else_its_process_does():
+    assert [len(part) for part in cut(np.full(385, 7), 4)] == [85, 100, 100, 100]
+
+
 def test_a_shard_holds_what_belongs_to_its_sequences():
     lengths = np.array([2, 5, 3])
     ids, targets = np.arange(10), np.arange(10) + 100

@@ -12,6 +12,7 @@ from stilts.tasks.spec import Strict
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$")]
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+BelowOne = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[int, Field(ge=1)]
 Count = Annotated[int, Field(ge=0)]
 
@@ -24,11 +25,13 @@ class Optimizer(Strict):
         0.1, description="Share of the steps with linearly rising learning rate; then it falls linearly to 0."
     )
     weight_decay: float = Field(0.0, ge=0, description="Decoupled weight decay (not on biases and layer norms).")
-    max_grad_norm: float = Field(1.0, gt=0, description="Gradients are clipped to this norm.")
-    adam_beta1: Fraction = Field(0.9, description="AdamW: decay of the first moment.")
-    adam_beta2: Fraction = Field(0.999, description="AdamW: decay of the second moment.")
+    max_grad_norm: float = Field(
+        1.0, gt=0, allow_inf_nan=True, description="Gradients are clipped to this norm; .inf clips nothing."
+    )
+    adam_beta1: BelowOne = Field(0.9, description="AdamW: decay of the first moment.")
+    adam_beta2: BelowOne = Field(0.999, description="AdamW: decay of the second moment.")
     adam_epsilon: float = Field(1e-8, gt=0, description="AdamW: term that keeps the denominator from 0.")
-    dropout: Fraction = Field(0.1, description="Dropout of the hidden states, the attention weights and the head.")
+    dropout: BelowOne = Field(0.1, description="Dropout of the hidden states, the attention weights and the head.")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto",
         description="Number format of training; weights and updates are fp32 in all. `auto`: bf16 on a GPU that has "
@@ -98,7 +101,7 @@ class Pretraining(Strict):
     shards: Positive = Field(
         1,
         description="Parts of a step's batch that CPU processes compute side by side, as many as there are cores for "
-        "this job. How many processes there are changes no bit; how many parts, only rounding.",
+        "this job. How many processes there are changes no bit; how many parts, rounding and the draws of dropout.",
     )
     mask_probability: Fraction = Field(
         0.15, description="Share of the tokens to predict (80 % masked, 10 % random, 10 % kept)."

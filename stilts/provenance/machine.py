@@ -14,7 +14,7 @@ from stilts.errors import UserError
 from stilts.provenance.energy import energy_counter, joules
 from stilts.provenance.environment import version
 
-# Other ways to compute the same up to rounding (docs/performance.md).
+# Other ways to compute the same up to rounding and the draws of dropout (docs/performance.md).
 SWITCHES = ("STILTS_ATTENTION", "STILTS_SHAPES", "STILTS_COMPILE", "STILTS_LINEAR", "STILTS_ADAMW")
 
 

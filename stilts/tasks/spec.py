@@ -30,7 +30,7 @@ Quirk = Literal["strip_newline", "realign_answers", "drop_unlabelled"]
 class Strict(BaseModel):
     """Base of every model read from YAML: unknown keys are errors, values are not coerced across types."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 def stays_inside(value: Any) -> Any:
