@@ -1,20 +1,13 @@
 # STILTs on XTREME under an inference budget. Front door: configuration, stages, targets.
 # One rule shape everywhere; rule name = script name = log name. See docs/architecture.md.
 
-from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.27")
 
 
 # An experiment file (--configfile experiments/<name>.yaml) is complete: what it does not name takes its default.
-if "experiment" not in config:
-    for path in workflow.overwrite_configfiles:
-        if path.parent.name == "experiments":
-            raise WorkflowError(
-                f"{path}: names no experiment, so it would change config.yaml's and write over its results; begin it "
-                f"with `experiment: {path.stem}` (then what it does not name takes its default)"
-            )
+if NAMELESS := "experiment" not in config:
 
     configfile: workflow.source_path("config.yaml")
 
@@ -54,7 +47,6 @@ rule all:
 onstart:
     hold_lock()
     explain()
-    look_at_the_store()
     look_when_a_job_ends()
     start_worker()
 

@@ -11,8 +11,8 @@ sys.path.insert(0, str(PROJECT))
 
 from snakemake.exceptions import WorkflowError
 
+from stilts.config.files import check_configfile
 from stilts.config.load import load_config
-from stilts.config.repeats import refuse_repeats
 from stilts.config.specs import Specs
 from stilts.config.study import Study
 from stilts.errors import UserError
@@ -50,7 +50,7 @@ WORLD_TASKS = (
     "qqp siqa snli squad1 squad2 tatoeba tatoeba_r tydiqa udpos xcopa xnli xquad".split()
 )
 for path in workflow.configfiles:
-    or_stop(refuse_repeats, Path(path))
+    or_stop(check_configfile, Path(path), NAMELESS)
 STUDY = or_stop(lambda: Study(load_config(config)))
 for line in STUDY.notes if workflow.is_main_process else []:
     print(f"note: {line}", file=sys.stderr)

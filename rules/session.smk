@@ -38,22 +38,18 @@ def look_when_a_job_ends():
 
 
 def explain():
-    """Say before the first job what will run, and why; what goes wrong here costs a note, never the run."""
+    """Say before the first job what will run, and why, and that the store keeps nothing if it cannot.
+
+    What goes wrong here costs a note, never the run.
+    """
     try:
         jobs = planned_jobs(workflow.dag, CONFIG, PROJECT)
         told = tell(jobs, sum(1 for job in workflow.dag.jobs if job.output))
     except Exception as error:
         told = f"note: why these jobs run cannot be said ({type(error).__name__}: {error})"
-    print(told, end="\n\n", file=sys.stderr)
-
-
-def look_at_the_store():
-    """Say once, and not only in the log of every job, that nothing will be kept there."""
     if STORE is not None and (why := STORE.refusal()):
-        print(
-            f"note: results will not be kept in the store {STORE.root} ({why}); they stand all the same",
-            file=sys.stderr,
-        )
+        told += f"\n\nnote: results will not be kept in the store {STORE.root} ({why}); they stand all the same"
+    print(told, end="\n\n", file=sys.stderr)
 
 
 def start_worker():

@@ -214,3 +214,15 @@ def theirs(encoder: Encoder, attention: str = "eager") -> torch.nn.Module:
 def real(block: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return the states of the real tokens, flat."""
     return block[mask.bool()]
+
+
+def compare(model: torch.nn.Module, states: torch.Tensor, reference: torch.nn.Module, wanted: torch.Tensor) -> None:
+    """Hold a model's states, and the gradients of all its weights under a random loss of them, against a reference."""
+    torch.testing.assert_close(states, wanted, atol=5e-6, rtol=1e-5)
+    torch.manual_seed(1)
+    weight = torch.randn_like(states) / states.numel()
+    (states * weight).sum().backward()
+    (wanted * weight).sum().backward()
+    grads = dict(reference.named_parameters())
+    for name, p in model.named_parameters():
+        torch.testing.assert_close(p.grad, grads[name].grad, atol=1e-6, rtol=1e-4, msg=name)

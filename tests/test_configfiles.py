@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from stilts.config.claims import claims
-from stilts.config.repeats import refuse_repeats
+from stilts.config.files import check_configfile, read_yaml
 from stilts.errors import UserError
 from stilts.tasks.registry import load_task
 from tests.study_case import ROOT, snakemake
@@ -18,7 +18,7 @@ def said(tmp_path, text: str) -> list[str]:
     path = tmp_path / "a.yaml"
     path.write_text(text, encoding="utf-8")
     try:
-        refuse_repeats(path)
+        check_configfile(path, False)
     except UserError as error:
         return str(error).splitlines()[1:]
     return []
@@ -60,7 +60,7 @@ def test_no_file_of_the_project_holds_a_key_twice():
     ]
     assert len(files) > 40
     for path in [ROOT / "config.yaml", *files]:
-        refuse_repeats(path)
+        assert read_yaml(path) == yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def test_task_and_claim_files_are_read_so(tmp_path):

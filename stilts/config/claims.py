@@ -8,8 +8,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from stilts.config.files import read_yaml
 from stilts.config.messages import explain
-from stilts.config.repeats import refuse_repeats
 from stilts.errors import UserError
 from stilts.tasks.claims import Claim
 
@@ -22,8 +22,7 @@ def claims(folder: Path = FOLDER) -> tuple[Claim, ...]:
     found: list[Claim] = []
     for path in sorted(folder.glob("*.yaml")):
         try:
-            refuse_repeats(path)
-            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            raw = read_yaml(path)
             found += [Claim.model_validate(row) for row in raw["claims"]]
         except ValidationError as error:
             raise UserError(f"{path} is not valid:\n" + "\n".join(f"  {x}" for x in explain(error, Claim))) from None

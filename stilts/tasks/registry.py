@@ -10,8 +10,8 @@ from pathlib import Path
 import yaml
 from pydantic import ValidationError
 
+from stilts.config.files import read_yaml
 from stilts.config.messages import explain
-from stilts.config.repeats import refuse_repeats
 from stilts.errors import UserError, did_you_mean
 from stilts.tasks.spec import TaskSpec
 
@@ -25,9 +25,8 @@ def load_task(path: Path) -> TaskSpec:
 
     Raises UserError naming the file and every field that is wrong.
     """
-    refuse_repeats(path)
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = read_yaml(path)
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not YAML: {error}") from None
     if not isinstance(raw, dict):
